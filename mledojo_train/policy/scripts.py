@@ -1,0 +1,208 @@
+"""The scripts that scripted agents write: short, regular, and blind to the task's schema.
+
+A script reads every column name from the files themselves, so the same lines run on any task of the same
+domain. That is what lets a model of a few million parameters learn the moves, and GRPO learn which of them
+score. A `Plan` is a choice for each part of a script; `write` turns it into source.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+HEADER = """\
+import numpy as np, pandas as pd
+train = pd.read_csv("/data/train.csv")
+test = pd.read_csv("/data/test.csv")
+sub = pd.read_csv("/data/sample_submission.csv")
+key, target = sub.columns[0], sub.columns[-1]
+y = train[target]
+both = pd.concat([train, test]).drop(columns=[key, target])"""
+
+_DATES = {
+    "ignore": "",
+    "calendar": """\
+when = pd.to_datetime(both.filter(like="date").iloc[:, 0])
+both["month"], both["weekday"], both["hour"] = when.dt.month, when.dt.weekday, when.dt.hour""",
+    "calendar+trend": """\
+when = pd.to_datetime(both.filter(like="date").iloc[:, 0])
+both["month"], both["weekday"], both["hour"] = when.dt.month, when.dt.weekday, when.dt.hour
+both["day"], both["trend"] = when.dt.dayofyear, (when - when.min()).dt.days""",
+}
+
+_TABLE = {
+    "numeric": 'X = both.select_dtypes("number").fillna(0).values',
+    "codes": """\
+for c in both.select_dtypes(exclude="number"): both[c] = both[c].factorize()[0]
+X = both.fillna(-1).values""",
+    "one-hot": """\
+both = both.loc[:, both.nunique() < 50].join(both.select_dtypes("number"), rsuffix="_")
+X = pd.get_dummies(both, dtype=float).fillna(0).values""",
+}
+
+_TEXT = {
+    "length": """\
+text = both.select_dtypes(exclude="number").agg(" ".join, axis=1)
+X = np.c_[text.str.len(), text.str.split().str.len()]""",
+    "counts": """\
+from sklearn.feature_extraction.text import CountVectorizer
+text = both.select_dtypes(exclude="number").agg(" ".join, axis=1)
+X = CountVectorizer(max_features=2000).fit_transform(text)""",
+    "tf-idf": """\
+from sklearn.feature_extraction.text import TfidfVectorizer
+text = both.select_dtypes(exclude="number").agg(" ".join, axis=1)
+X = TfidfVectorizer(sublinear_tf=True).fit_transform(text)""",
+    "tf-idf pairs": """\
+from sklearn.feature_extraction.text import TfidfVectorizer
+text = both.select_dtypes(exclude="number").agg(" ".join, axis=1)
+X = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2)).fit_transform(text)""",
+    "tf-idf letters": """\
+from sklearn.feature_extraction.text import TfidfVectorizer
+text = both.select_dtypes(exclude="number").agg(" ".join, axis=1)
+X = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), max_features=20000).fit_transform(text)""",
+}
+
+_LOAD_IMAGES = """\
+images = [np.load(f"/data/{part}_images.npz")["images"] for part in ("train", "test")]
+images = np.concatenate(images) / 255"""
+_IMAGE = {
+    "mean": f"{_LOAD_IMAGES}\nX = images.mean(axis=(1, 2)).reshape(-1, 1)",
+    "pixels": f"{_LOAD_IMAGES}\nX = images.reshape(len(images), -1)",
+    "coarse": f"{_LOAD_IMAGES}\nX = images[:, ::4, ::4].reshape(len(images), -1)",
+    "pca": f"""\
+{_LOAD_IMAGES}
+from sklearn.decomposition import PCA
+X = PCA(30, random_state=0).fit_transform(images.reshape(len(images), -1))""",
+    "histogram": f"""\
+{_LOAD_IMAGES}
+X = np.array([np.histogram(image, 32, (0, 1))[0] for image in images])""",
+    "spectrum": f"""\
+{_LOAD_IMAGES}
+X = np.log1p(np.abs(np.fft.rfft2(images))).reshape(len(images), -1)""",
+}
+
+_SCALE = "from sklearn.preprocessing import StandardScaler\nX = StandardScaler().fit_transform(X)"
+
+# name -> (module, class for labels, class for numbers, arguments); None where there is no such class.
+_MODELS: dict[str, tuple[str, str | None, str | None, str]] = {
+    "dummy": ("dummy", "DummyClassifier", "DummyRegressor", ""),
+    "linear": ("linear_model", "LogisticRegression", "Ridge", ""),
+    "neighbors-1": ("neighbors", "KNeighborsClassifier", "KNeighborsRegressor", "n_neighbors=1"),
+    "neighbors-15": ("neighbors", "KNeighborsClassifier", "KNeighborsRegressor", "n_neighbors=15"),
+    "stump": ("tree", "DecisionTreeClassifier", "DecisionTreeRegressor", "max_depth=2"),
+    "tree": ("tree", "DecisionTreeClassifier", "DecisionTreeRegressor", "random_state=0"),
+    "small-forest": ("ensemble", "RandomForestClassifier", "RandomForestRegressor", "n_estimators=5, max_depth=4"),
+    "forest": ("ensemble", "RandomForestClassifier", "RandomForestRegressor", "n_estimators=60"),
+    "extra-trees": ("ensemble", "ExtraTreesClassifier", "ExtraTreesRegressor", "n_estimators=60"),
+    "boosting": ("ensemble", "HistGradientBoostingClassifier", "HistGradientBoostingRegressor", "max_iter=60"),
+    "slow-boosting": (
+        "ensemble",
+        "HistGradientBoostingClassifier",
+        "HistGradientBoostingRegressor",
+        "max_iter=5",
+    ),
+    "svm": ("svm", "SVC", "SVR", "C=10"),
+    "bayes": ("naive_bayes", "GaussianNB", None, ""),
+    "counts-bayes": ("naive_bayes", "MultinomialNB", None, "alpha=0.1"),
+    "linear-svm": ("svm", "LinearSVC", None, "C=0.3"),
+}
+
+TABLE_MODELS = (
+    "dummy linear neighbors-1 neighbors-15 stump tree small-forest forest extra-trees boosting slow-boosting "
+    "bayes"
+).split()
+TEXT_MODELS = "dummy linear neighbors-15 stump tree small-forest counts-bayes linear-svm".split()
+IMAGE_MODELS = (
+    "dummy linear neighbors-1 neighbors-15 stump tree small-forest forest extra-trees svm bayes"
+).split()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The choices behind one script."""
+
+    domain: str  # tabular | time-series | nlp | vision
+    output: str  # label | probability | number
+    features: str
+    model: str
+    dates: str = "ignore"
+    scale: bool = False
+    log_target: bool = False
+    mistake: str | None = None
+
+
+MISTAKES = (
+    "typo",
+    "missing import",
+    "wrong file",
+    "unclosed bracket",
+    "wrong column",
+    "text left in",
+    "not saved",
+    "whole table",
+)
+"""Ways in which a script goes wrong; each is a small change of an otherwise good one."""
+
+
+def random_plan(rng: random.Random, domain: str, output: str) -> Plan:
+    """Draw a plan over all skills, mistakes left out; every domain falls back to tabular choices."""
+    if domain == "nlp":
+        features, model = rng.choice(list(_TEXT)), rng.choice(TEXT_MODELS)
+    elif domain == "vision":
+        features, model = rng.choice(list(_IMAGE)), rng.choice(IMAGE_MODELS)
+    else:
+        features, model = rng.choice(list(_TABLE)), rng.choice(TABLE_MODELS)
+    dates = rng.choice(list(_DATES)) if domain == "time-series" else "ignore"
+    plan = Plan(domain, output, features, model, dates)
+    if not _MODELS[model][2 if output == "number" else 1] or (model, output) == ("linear-svm", "probability"):
+        return random_plan(rng, domain, output)
+    scalable = domain != "nlp" and model in ("linear", "neighbors-1", "neighbors-15", "svm")
+    return replace(
+        plan,
+        scale=scalable and rng.random() < 0.5,
+        log_target=output == "number" and rng.random() < 0.3,
+    )
+
+
+def write(plan: Plan) -> str:
+    """Return the source of a plan's script, its mistake included."""
+    module, labels, numbers, arguments = _MODELS[plan.model]
+    name = numbers if plan.output == "number" else labels
+    if plan.model == "svm" and plan.output == "probability":
+        arguments += ", probability=True"
+    parts = [HEADER, _DATES[plan.dates], _features(plan)]
+    parts.append(_SCALE if plan.scale else "")
+    parts.append("y = np.log1p(y)" if plan.log_target else "")
+    parts.append(f"from sklearn.{module} import {name}\nmodel = {name}({arguments})")
+    parts.append("n = len(train)\nmodel.fit(X[:n], y)")
+    prediction = "model.predict_proba(X[n:])[:, 1]" if plan.output == "probability" else "model.predict(X[n:])"
+    if plan.log_target:
+        prediction = f"np.expm1({prediction})"
+    parts.append(f"sub[target] = {prediction}")
+    parts.append('sub.to_csv("submission.csv", index=False)\nprint("saved", sub.shape)')
+    source = "\n".join(part for part in parts if part) + "\n"
+    return _spoil(source, plan.mistake) if plan.mistake else source
+
+
+def _features(plan: Plan) -> str:
+    if plan.domain == "nlp":
+        return _TEXT[plan.features]
+    if plan.domain == "vision":
+        return _IMAGE[plan.features]
+    return _TABLE[plan.features]
+
+
+def _spoil(source: str, mistake: str) -> str:
+    """Change a good script into one that fails in the way named by `mistake`."""
+    changes = {
+        "typo": ("model.fit(", "modle.fit("),
+        "missing import": ("import numpy as np, pandas as pd\n", "import numpy as np\n"),
+        "wrong file": ("/data/test.csv", "/data/tests.csv"),
+        "unclosed bracket": ("y = train[target]\n", "y = train[target\n"),
+        "wrong column": ("sub.columns[-1]\n", "sub.columns[2]\n"),
+        "text left in": ("X = ", "X = both.values #"),
+        "not saved": ('sub.to_csv("submission.csv", index=False)\n', ""),
+        "whole table": ("model.fit(X[:n], y)", "model.fit(X, y)"),
+    }
+    old, new = changes[mistake]
+    return source.replace(old, new, 1)
