@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
-from mledojo_env import Observation, Task
+from mledojo_env import Action, MalformedAction, Observation, Task
 from mledojo_train.codec import Message
 
 
 @dataclass(frozen=True)
 class Reply:
-    """One turn of the policy.
+    """One turn of the policy: what it wrote, and the action read from it.
 
-    `token_ids` and `logprobs` are there only where the policy samples tokens itself: the exact ids, the
-    end-of-turn token included, and their natural-log probabilities under the sampling distribution.
+    `generate_s` is the wall-clock time from request to reply. `out_of_tokens` says that the episode's token
+    budget leaves no room for another turn.
     """
 
-    text: str
-    token_ids: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    out_of_tokens: bool = False  # the episode's token budget ends here
+    message: Message
+    action: Action | MalformedAction
+    generate_s: float = 0.0
+    out_of_tokens: bool = False
 
 
 @dataclass(frozen=True)

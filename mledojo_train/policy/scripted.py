@@ -63,8 +63,7 @@ class ScriptedActor:
     async def act(self, observation: Observation) -> Reply:
         """Reply with the next action, written in the codec's format."""
         self._last = self._next(observation)
-        message = self._codec.assistant(self._last)
-        return Reply(message["content"])
+        return Reply(self._codec.assistant(self._last), self._last)
 
     def tokens(self) -> TokenRecord | None:
         """Return None: a scripted agent samples no tokens."""

@@ -1,0 +1,215 @@
+"""What each recipe can be told: one frozen dataclass a recipe, read from YAML and the command line.
+
+A YAML file holds only what differs from the defaults. On the command line `--key value` overrides a field and
+`--section.key value` a field of a section; values are read as YAML. Unknown keys fail and name the nearest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from mledojo_env.catalog import list_tasks, read_split
+from mledojo_env.errors import ConfigError
+from mledojo_env.typed_yaml import parse_mapping, read_mapping
+from mledojo_train.generation import Sampling
+from mledojo_train.nano import NanoConfig
+from mledojo_train.rollout import EpisodeOptions
+
+Run = TypeVar("Run")
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class SandboxOptions:
+    """Where scripts run."""
+
+    backend: str = "local"
+    max_concurrent: int | None = None  # executions at a time; None: one a core
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class CollectRun:
+    """Scripted (or any other) agents act on tasks; their trajectories are kept."""
+
+    output_dir: str
+    policies: list[str] = field(default_factory=lambda: ["scripted:mixed"])
+    tasks: list[str] = field(default_factory=lambda: ["train"])  # ids or names of splits
+    episodes: int = 8  # a task and policy
+    seed: int = 0
+    action_format: str = "fenced"
+    episode: EpisodeOptions = field(default_factory=EpisodeOptions)
+    sampling: Sampling = field(default_factory=Sampling)
+    max_tokens: int = 8192  # an episode, prompt and observations included
+    sandbox: SandboxOptions = field(default_factory=SandboxOptions)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class SFTRun:
+    """Imitate trajectories, the assistant's tokens only."""
+
+    output_dir: str
+    data: list[str]  # trajectories.jsonl files
+    model_name_or_path: str = "nano"
+    min_rank: float = 0.0  # leave out episodes that ended below
+    seed: int = 0
+    nano: NanoConfig = field(default_factory=NanoConfig)
+    lora: dict[str, Any] | None = None  # fields of peft.LoraConfig; None: train all weights
+    trainer: dict[str, Any] = field(default_factory=dict)  # fields of trl.SFTConfig
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class GRPORun:
+    """Online reinforcement learning in the sandbox."""
+
+    output_dir: str
+    model_name_or_path: str
+    tasks: list[str] = field(default_factory=lambda: ["train"])
+    seed: int = 0
+    action_format: str = "fenced"
+    episode: EpisodeOptions = field(default_factory=EpisodeOptions)
+    sampling: Sampling = field(default_factory=Sampling)
+    max_tokens: int = 8192
+    sandbox: SandboxOptions = field(default_factory=SandboxOptions)
+    save_rollouts: bool = True
+    lora: dict[str, Any] | None = field(default_factory=dict)
+    trainer: dict[str, Any] = field(default_factory=dict)  # fields of trl.GRPOConfig
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class EvalRun:
+    """Several episodes of each policy on each task; rows, intervals, a table."""
+
+    output_dir: str
+    policies: dict[str, str]  # name in the table -> spec; the first is what others are compared with
+    tasks: list[str] = field(default_factory=lambda: ["benchmark"])
+    episodes: int = 4  # a task and policy
+    seed: int = 0
+    action_format: str = "fenced"
+    episode: EpisodeOptions = field(default_factory=EpisodeOptions)
+    sampling: Sampling = field(default_factory=Sampling)
+    max_tokens: int = 8192
+    sandbox: SandboxOptions = field(default_factory=SandboxOptions)
+
+
+def parse_command_line(model: type[Run], arguments: Sequence[str] | None = None) -> Run:
+    """Read `--config FILE` and `--key value` overrides into a run's configuration.
+
+    Raises:
+        ConfigError: If the file or an override does not parse, or names an unknown key.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(usage(model))
+        raise SystemExit(0 if words else 2)
+    mapping: dict[str, Any] = {}
+    origin = "the command line"
+    overrides: list[tuple[str, str]] = []
+    while words:
+        key = words.pop(0)
+        if not key.startswith("--"):
+            raise ConfigError(f"Found {key!r} where an option was expected; write --key value or --key=value.")
+        key, separator, value = key[2:].partition("=")
+        if not separator:
+            if not words:
+                raise ConfigError(f"--{key} has no value.")
+            value = words.pop(0)
+        if key == "config":
+            mapping, origin = read_mapping(Path(value)), value
+        else:
+            overrides.append((key, value))
+    for key, value in overrides:
+        _set(mapping, key.split("."), _yaml_value(key, value))
+    return parse_mapping(mapping, model, origin)
+
+
+def usage(model: type[Any]) -> str:
+    """Return a recipe's options with their defaults, one a line."""
+    lines = [f"{model.__doc__}\n\nOptions (--config FILE first, then --key value or --section.key value):"]
+    for name, default in _defaults(model):
+        lines.append(f"  --{name}  {default}")
+    return "\n".join(lines)
+
+
+def save_resolved(config: Any, folder: str) -> Path:
+    """Write the configuration with every default filled in to `folder`/config.yaml.
+
+    Raises:
+        ConfigError: If the folder cannot be written.
+    """
+    path = Path(folder) / "config.yaml"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(to_mapping(config), sort_keys=False))
+    except OSError as error:
+        raise ConfigError(f"Cannot write {path}: {error.strerror}. Choose another output_dir.") from error
+    return path
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """Return a configuration as plain data."""
+    return dict(TypeAdapter(type(config)).dump_python(config, mode="json"))
+
+
+def config_hash(config: Any) -> str:
+    """Return 12 hex digits that change with any field."""
+    return hashlib.sha256(yaml.safe_dump(to_mapping(config)).encode()).hexdigest()[:12]
+
+
+def expand_tasks(names: Sequence[str]) -> list[str]:
+    """Return task ids for ids and split names (`train`, `benchmark`), without repeats, in order.
+
+    A split stands for those of its tasks whose data is here and not quarantined.
+    """
+    ready = {entry.id for entry in list_tasks() if entry.ready}
+    ids: dict[str, None] = {}
+    for name in names:
+        if name in ("train", "benchmark"):
+            ids.update(dict.fromkeys(task for task in read_split(name) if task in ready))
+        else:
+            ids[name] = None
+    return list(ids)
+
+
+def _defaults(model: type[Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows = []
+    for item in dataclasses.fields(model):
+        if item.default_factory is not dataclasses.MISSING:
+            default = item.default_factory()
+        elif item.default is not dataclasses.MISSING:
+            default = item.default
+        else:
+            rows.append((prefix + item.name, "(required)"))
+            continue
+        if dataclasses.is_dataclass(default):
+            rows += _defaults(type(default), f"{prefix}{item.name}.")
+        else:
+            rows.append((prefix + item.name, f"[{default}]"))
+    return rows
+
+
+def _yaml_value(key: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--{key} {text!r} is not a YAML value: {error}") from error
+
+
+def _set(mapping: dict[str, Any], path: list[str], value: Any) -> None:
+    for section in path[:-1]:
+        if mapping.get(section) is None:
+            mapping[section] = {}
+        mapping = mapping[section]
+        if not isinstance(mapping, dict):
+            raise ConfigError(f"--{'.'.join(path)}: {section} is a value, not a section.")
+    mapping[path[-1]] = value

@@ -1,0 +1,170 @@
+"""The in-process generator: many episodes share one transformers model.
+
+Requests that arrive while a batch is being generated form the next batch, so nobody waits for the slowest
+script of another episode.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import LogitsProcessor, LogitsProcessorList
+
+from mledojo_train.generation.base import Completion, Sampling
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass
+class _Request:
+    prompt_ids: list[int]
+    max_new_tokens: int
+    answer: asyncio.Future[Completion]
+
+
+class TransformersGenerator:
+    """Batches the requests of many episodes into calls of `model.generate`.
+
+    One generator belongs to one event loop at a time. The model is used from a worker thread, one batch after
+    another, so that the loop goes on serving executions meanwhile.
+    """
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sampling: Sampling) -> None:
+        self._model, self._sampling = model, sampling
+        self._eos = _stop_ids(model, tokenizer)
+        self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self._eos[0]
+        self._waiting: list[_Request] = []
+        self._server: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="generate")
+        self.generated_tokens = 0
+        self.busy_s = 0.0
+
+    async def generate(self, prompt_ids: Sequence[int], max_new_tokens: int) -> Completion:
+        """Return a completion of at most `max_new_tokens` tokens, sampled in a batch with other requests."""
+        answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Request(list(prompt_ids), max_new_tokens, answer))
+        if self._server is None or self._server.done():
+            self._server = asyncio.create_task(self._serve())
+        return await answer
+
+    def close(self) -> None:
+        """Stop the worker thread after the batch it is in."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            await asyncio.sleep(self._sampling.batch_wait_s)
+            # Neighbours in length share a batch, so that little of it is padding.
+            self._waiting.sort(key=lambda request: len(request.prompt_ids))
+            batch = self._waiting[: self._sampling.max_batch_size]
+            del self._waiting[: self._sampling.max_batch_size]
+            batch = [request for request in batch if not request.answer.done()]
+            if not batch:
+                continue
+            started = loop.time()
+            try:
+                completions = await loop.run_in_executor(self._thread, self._generate_batch, batch)
+            except BaseException as error:
+                for request in batch:
+                    if not request.answer.done():
+                        request.answer.set_exception(
+                            error if isinstance(error, Exception) else RuntimeError("generation was cancelled")
+                        )
+                if not isinstance(error, Exception):
+                    raise
+                continue
+            self.busy_s += loop.time() - started
+            for request, completion in zip(batch, completions, strict=True):
+                self.generated_tokens += len(completion.token_ids)
+                if not request.answer.done():
+                    request.answer.set_result(completion)
+
+    def _generate_batch(self, batch: list[_Request]) -> list[Completion]:
+        """Sample every request of a batch; prompts are padded on the left, shape (batch, longest)."""
+        longest = max(len(request.prompt_ids) for request in batch)
+        ids = torch.full((len(batch), longest), self._pad, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for row, request in enumerate(batch):
+            ids[row, longest - len(request.prompt_ids) :] = torch.tensor(request.prompt_ids)
+            mask[row, longest - len(request.prompt_ids) :] = 1
+        device = self._model.device
+        record = _RecordLogprobs()
+        with torch.no_grad():
+            output = self._model.generate(
+                input_ids=ids.to(device),
+                attention_mask=mask.to(device),
+                max_new_tokens=max(request.max_new_tokens for request in batch),
+                eos_token_id=self._eos,
+                pad_token_id=self._pad,
+                logits_processor=LogitsProcessorList([record]),
+                **self._sampling_arguments(),
+            )
+        new = output[:, longest:].cpu()
+        logprobs = record.finish(output).cpu()
+        return [
+            self._cut(new[row].tolist(), logprobs[row].tolist(), request.max_new_tokens)
+            for row, request in enumerate(batch)
+        ]
+
+    def _sampling_arguments(self) -> dict[str, Any]:
+        sampling = self._sampling
+        if sampling.temperature == 0:
+            return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+        return {
+            "do_sample": True,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k,
+        }
+
+    def _cut(self, ids: list[int], logprobs: list[float], limit: int) -> Completion:
+        """Drop what follows the end-of-turn token or the request's own limit."""
+        end = next((i + 1 for i, token in enumerate(ids) if token in self._eos), len(ids))
+        end = min(end, limit)
+        return Completion(ids[:end], logprobs[:end])
+
+
+class _RecordLogprobs(LogitsProcessor):
+    """Keeps the log-probs of sampled tokens without keeping a step's logits longer than a step.
+
+    `output_logits=True` would hold steps x batch x vocabulary floats: 10 GB for 16 rows of a Qwen model. As the
+    last processor this sees the scores after temperature, the distribution that tokens are drawn from.
+    """
+
+    def __init__(self) -> None:
+        self._scores: torch.Tensor | None = None
+        self._columns: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self._take(input_ids)
+        self._scores = scores
+        return scores
+
+    def finish(self, output: torch.Tensor) -> torch.Tensor:
+        """Return log-probs of all new tokens, shape (batch, new tokens)."""
+        self._take(output)
+        return torch.stack(self._columns, dim=1)
+
+    def _take(self, ids: torch.Tensor) -> None:
+        if self._scores is not None:
+            chosen = ids[:, -1:].to(self._scores.device)
+            self._columns.append(self._scores.float().log_softmax(-1).gather(1, chosen).squeeze(1))
+            self._scores = None
+
+
+def _stop_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return every id that ends a turn: the model's and the tokenizer's, which often differ by one."""
+    configured = model.generation_config.eos_token_id if model.generation_config else None
+    ids = [configured] if isinstance(configured, int) else list(configured or [])
+    if tokenizer.eos_token_id is not None and tokenizer.eos_token_id not in ids:
+        ids.append(tokenizer.eos_token_id)
+    if not ids:
+        raise ValueError("Neither the model nor its tokenizer names an end-of-turn token.")
+    return ids

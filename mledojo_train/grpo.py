@@ -1,0 +1,196 @@
+"""GRPO with online rollouts: glue between TRL's `GRPOTrainer` and the rollout engine.
+
+TRL hands `rollout_func` a batch of prompts and takes back token ids, log-probs, a mask and any further columns;
+the episode's reward travels as such a column. A prompt is a list of messages, so the task's id rides in an extra
+key of its last message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mledojo_env.errors import ConfigError
+from mledojo_env.sandbox.base import Sandbox
+from mledojo_train.codec import make_codec
+from mledojo_train.config import GRPORun, config_hash
+from mledojo_train.generation.in_process import TransformersGenerator
+from mledojo_train.policy.local import ModelPolicy
+from mledojo_train.prompts import opening
+from mledojo_train.rollout import EpisodeSpec, RolloutEngine
+from mledojo_train.trajectory import Trajectory, TrajectoryWriter
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from trl import GRPOTrainer
+
+TASK_KEY = "mledojo_task"
+
+
+def make_dataset(config: GRPORun, engine: RolloutEngine, tasks: Sequence[str]) -> Dataset:
+    """Return one prompt a task: its opening conversation, with the task's id on the last message."""
+    from datasets import Dataset
+
+    codec = make_codec(config.action_format)
+    rows = []
+    for task_id in tasks:
+        conversation = opening(engine.task(task_id), codec, config.episode.prompt_style, config.episode.max_steps)
+        prompt = [{**message, TASK_KEY: None} for message in conversation]
+        prompt[-1][TASK_KEY] = task_id
+        rows.append({"prompt": prompt})
+    return Dataset.from_list(rows)
+
+
+def episode_reward(prompts: list[Any], episode_reward: list[float | None], **_: Any) -> list[float | None]:
+    """Return each episode's reward; None, left out of its group's baseline by TRL, for one that we broke."""
+    return episode_reward
+
+
+class OnlineRollouts:
+    """TRL's `rollout_func`: plays an episode for every prompt with the trainer's current model."""
+
+    def __init__(self, config: GRPORun, engine: RolloutEngine, writer: TrajectoryWriter | None = None) -> None:
+        self._config, self._engine, self._writer = config, engine, writer
+        self._codec = make_codec(config.action_format)
+        self._runner = asyncio.Runner()
+        self._episodes = 0
+
+    def __call__(self, prompts: list[Any], trainer: GRPOTrainer) -> dict[str, Any]:
+        """Return `prompt_ids`, `completion_ids`, `env_mask`, `logprobs` and `episode_reward`, a row a prompt."""
+        specs = self._specs(prompts, trainer)
+        with _generation_model(trainer) as model:
+            generator = TransformersGenerator(model, trainer.processing_class, self._config.sampling)
+            policy = ModelPolicy(
+                f"grpo-step-{trainer.state.global_step}",
+                generator,
+                trainer.processing_class,
+                self._codec,
+                max_new_tokens=self._config.sampling.max_new_tokens,
+                max_tokens=self._config.max_tokens,
+            )
+            try:
+                episodes = self._runner.run(self._engine.run(policy, specs, self._writer and self._writer.write))
+            finally:
+                generator.close()
+        self._log(trainer, episodes)
+        return _columns(episodes, trainer.processing_class.eos_token_id)
+
+    def close(self) -> None:
+        """Close the event loop that the rollouts ran in."""
+        self._runner.close()
+
+    def _specs(self, prompts: list[Any], trainer: GRPOTrainer) -> list[EpisodeSpec]:
+        """Give every episode a seed of its own, different between processes and steps."""
+        first = self._config.seed * 1_000_000_000 + self._episodes * trainer.accelerator.num_processes
+        first += trainer.accelerator.process_index * len(prompts)
+        self._episodes += len(prompts)
+        return [EpisodeSpec(_task_of(prompt), first + place) for place, prompt in enumerate(prompts)]
+
+    def _log(self, trainer: GRPOTrainer, episodes: list[Trajectory]) -> None:
+        """Add this rollout's figures to the trainer's log (means over this process's unbroken episodes)."""
+        scored = [episode for episode in episodes if not episode.broken]
+        steps = [step for episode in scored for step in episode.steps]
+        figures = {
+            "rank": [episode.rank for episode in scored],
+            "valid_rate": [float(episode.valid) for episode in scored],
+            "steps": [float(len(episode.steps)) for episode in scored],
+            "malformed_rate": [float(step.action is None) for step in steps],
+            "broken": [float(episode.broken) for episode in episodes],
+            "generate_s": [step.generate_s for step in steps],
+            "execute_s": [step.execute_s for step in steps],
+        }
+        mode = "train" if trainer.model.training else "eval"
+        for name, values in figures.items():
+            if values:
+                trainer._metrics[mode][f"episodes/{name}"].append(statistics.fmean(values))
+
+
+def make_trainer(config: GRPORun, model: Any, tokenizer: Any, dataset: Dataset, rollouts: OnlineRollouts) -> GRPOTrainer:
+    """Return a `GRPOTrainer` whose completions come from online episodes."""
+    from peft import LoraConfig
+    from trl import GRPOConfig, GRPOTrainer
+
+    sampling = config.sampling
+    arguments = GRPOConfig(
+        output_dir=config.output_dir,
+        seed=config.seed,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=sampling.top_k,
+        max_completion_length=config.max_tokens,
+        **config.trainer,
+    )
+    if arguments.use_vllm:
+        raise ConfigError("use_vllm is set, but rollouts sample from the in-process model; remove it from trainer.")
+    return GRPOTrainer(
+        model=model,
+        args=arguments,
+        reward_funcs=episode_reward,
+        train_dataset=dataset,
+        processing_class=tokenizer,
+        peft_config=LoraConfig(task_type="CAUSAL_LM", **config.lora) if config.lora else None,
+        rollout_func=rollouts,
+    )
+
+
+def make_engine(config: GRPORun, sandbox: Sandbox) -> RolloutEngine:
+    """Return the engine that plays this run's episodes."""
+    return RolloutEngine(sandbox, make_codec(config.action_format), config.episode, config_hash=config_hash(config))
+
+
+def trajectory_file(config: GRPORun, process_index: int) -> Path:
+    """Return where a process writes its rollouts: one file each, so that lines never interleave."""
+    return Path(config.output_dir) / f"rollouts-{process_index}.jsonl"
+
+
+@contextmanager
+def _generation_model(trainer: GRPOTrainer) -> Iterator[Any]:
+    """Yield the trainer's bare model in evaluation mode, its sharded weights gathered once for all episodes."""
+    from trl.models import unwrap_model_for_generation
+
+    if trainer.accelerator.distributed_type == "FSDP":
+        raise ConfigError(
+            "In-process rollouts need whole weights on every process, and FSDP shards them layer by layer. "
+            "Launch GRPO with configs/accelerate/ddp.yaml or zero3.yaml."
+        )
+    was_training = trainer.model.training
+    with unwrap_model_for_generation(
+        trainer.model_wrapped,
+        trainer.accelerator,
+        gather_deepspeed3_params=trainer.args.ds3_gather_for_generation,
+        gradient_checkpointing_kwargs=trainer.args.gradient_checkpointing_kwargs,
+    ) as model:
+        model.eval()
+        try:
+            yield model
+        finally:
+            model.train(was_training)
+
+
+def _task_of(prompt: list[dict[str, Any]]) -> str:
+    task = prompt[-1].get(TASK_KEY)
+    if not task:
+        raise ConfigError(f"A prompt's last message lacks {TASK_KEY!r}; build the dataset with grpo.make_dataset.")
+    return str(task)
+
+
+def _columns(episodes: list[Trajectory], eos: int) -> dict[str, Any]:
+    """Turn trajectories into TRL's columns; an episode without tokens becomes one masked end-of-turn token."""
+    rows = [
+        (e.prompt_ids or [eos], e.completion_ids, e.mask, e.logprobs)
+        if e.completion_ids
+        else (e.prompt_ids or [eos], [eos], [0], [0.0])
+        for e in episodes
+    ]
+    prompt_ids, completion_ids, mask, logprobs = (list(column) for column in zip(*rows, strict=True))
+    return {
+        "prompt_ids": prompt_ids,
+        "completion_ids": completion_ids,
+        "env_mask": mask,
+        "logprobs": logprobs,
+        "episode_reward": [episode.reward for episode in episodes],
+    }

@@ -1,0 +1,42 @@
+"""Policies by name: `scripted:<skill>` and `local:<path>[+adapter]`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mledojo_env.errors import ConfigError, did_you_mean
+from mledojo_train.codec import Codec
+from mledojo_train.policy.base import Actor, Policy, Reply, TokenRecord
+from mledojo_train.policy.scripted import SKILLS, ScriptedPolicy
+
+if TYPE_CHECKING:
+    from mledojo_train.generation import Sampling
+
+__all__ = ["SKILLS", "Actor", "Policy", "Reply", "ScriptedPolicy", "TokenRecord", "load_policy"]
+
+KINDS = ("scripted", "local")
+
+
+def load_policy(spec: str, codec: Codec, sampling: Sampling | None = None, *, max_tokens: int = 8192) -> Policy:
+    """Return the policy that a spec names.
+
+    Args:
+        spec: `scripted:<skill>`, `local:<folder or hub name>` or `local:<model>+<adapter folder>`.
+        codec: The action format that it writes.
+        sampling: How a model's tokens are drawn; scripted policies have no use for it.
+        max_tokens: Token budget of an episode, prompt and observations included.
+
+    Raises:
+        ConfigError: If the kind, skill or model is unknown; names the nearest.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind == "scripted":
+        return ScriptedPolicy(rest, codec)
+    if kind == "local" and rest:
+        from mledojo_train.generation import Sampling
+        from mledojo_train.policy.local import load_policy_model
+
+        path, _, adapter = rest.partition("+")
+        return load_policy_model(spec, path, codec, sampling or Sampling(), adapter=adapter or None, max_tokens=max_tokens)
+    hint = did_you_mean(kind, KINDS)
+    raise ConfigError(f"Unknown policy {spec!r}; expected scripted:<skill> or local:<path>[+adapter].{hint}")

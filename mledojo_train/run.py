@@ -1,0 +1,102 @@
+"""What every recipe does around its work: errors in one line, the sandbox, progress, seeds."""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mledojo_env.errors import ConfigError, MLEDojoError
+from mledojo_env.sandbox.base import Sandbox
+from mledojo_train.config import SandboxOptions
+from mledojo_train.trajectory import Trajectory
+
+INTERRUPTED = 130
+
+
+def recipe(main: Callable[[], None]) -> Callable[[], None]:
+    """Make a recipe's errors end in one clear line and an exit code: 1 for ours, 130 for Ctrl-C."""
+
+    @functools.wraps(main)
+    def wrapped() -> None:
+        try:
+            main()
+        except MLEDojoError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(1) from None
+        except KeyboardInterrupt:
+            print("interrupted: what was written so far is complete and readable", file=sys.stderr)
+            raise SystemExit(INTERRUPTED) from None
+
+    return wrapped
+
+
+def process_index() -> int:
+    """Return this process's place among those that `accelerate launch` or `torchrun` started."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def process_count() -> int:
+    """Return how many processes the launcher started."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+@contextmanager
+def open_sandbox(options: SandboxOptions) -> Iterator[Sandbox]:
+    """Yield the sandbox that a run asks for; the cores are shared between the launcher's processes."""
+    from mledojo_env.sandbox.local import LocalSandbox
+
+    if options.backend != "local":
+        raise ConfigError(f"Unknown sandbox backend {options.backend!r}; expected 'local'.")
+    cores = os.cpu_count() or 1
+    with LocalSandbox(max_concurrent=options.max_concurrent or max(1, cores // process_count())) as sandbox:
+        yield sandbox
+
+
+@contextmanager
+def episode_progress(
+    title: str, total: int, keep: Callable[[Trajectory], None]
+) -> Iterator[Callable[[Trajectory], None]]:
+    """Yield a callback that keeps an episode and moves a progress bar (one line of it where no terminal is)."""
+    from tqdm import tqdm
+
+    ranks: list[float] = []
+    with tqdm(total=total, desc=title, unit="episode", mininterval=0.5 if sys.stderr.isatty() else 10) as bar:
+
+        def on_episode(trajectory: Trajectory) -> None:
+            keep(trajectory)
+            if not trajectory.broken:
+                ranks.append(trajectory.rank)
+                bar.set_postfix(rank=f"{sum(ranks) / len(ranks):.3f}", refresh=False)
+            bar.update()
+
+        yield on_episode
+
+
+def check_writable(folder: str) -> None:
+    """Fail before any work is done if results cannot be written.
+
+    Raises:
+        ConfigError: If the folder cannot be made or written.
+    """
+    probe = Path(folder) / f".writable-{os.getpid()}"
+    try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(f"Cannot write to {folder}: {error.strerror}. Choose another output_dir.") from error
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch in this process."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
