@@ -1,0 +1,66 @@
+"""Runs coroutines from synchronous code, also where an event loop is already running (Jupyter)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Portal:
+    """An event loop on a daemon thread of its own, started at first use."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` on the portal's loop and return its result; an interrupt here cancels it there.
+
+        Raises:
+            RuntimeError: If called from the portal's own thread, which would wait for itself.
+        """
+        loop = self._started()
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError(
+                "step(), reset() and close() block; in a coroutine await astep() and the like."
+            )
+        future = asyncio.run_coroutine_threadsafe(work, loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # Ctrl-C must not leave the coroutine running; no effect on a finished one
+            raise
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._loop.run_forever, name="mledojo-portal", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+
+_portal = Portal()
+
+
+def shared_portal() -> Portal:
+    """Return the process's portal."""
+    return _portal
+
+
+def _renew() -> None:
+    """Give a forked child a portal of its own: threads do not survive a fork."""
+    global _portal
+    _portal = Portal()
+
+
+os.register_at_fork(after_in_child=_renew)
