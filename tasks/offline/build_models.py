@@ -1,0 +1,258 @@
+"""The model zoo of the reference leaderboards: scikit-learn only, from dummy to strong, all seeded.
+
+Settings are ordinary ones, chosen before any board was scored: textbook defaults, too small, too large
+and well regularised, so that a board has a bottom, a middle and a top.
+"""
+
+from __future__ import annotations
+
+from sklearn.base import BaseEstimator
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
+    BaggingRegressor,
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.feature_selection import SelectKBest, f_regression
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import (
+    ElasticNet,
+    HuberRegressor,
+    Lasso,
+    LinearRegression,
+    LogisticRegression,
+    Ridge,
+    RidgeCV,
+)
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.svm import SVC, SVR
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+SEED = 0
+
+
+def scaled(model: BaseEstimator) -> BaseEstimator:
+    """Standardise the inputs first."""
+    return make_pipeline(StandardScaler(), model)
+
+
+def both_scaled(model: BaseEstimator) -> BaseEstimator:
+    """Standardise the inputs and the target."""
+    return TransformedTargetRegressor(scaled(model), transformer=StandardScaler())
+
+
+# --------------------------------------------------------------------------- regression
+
+
+def regression_dummies() -> dict[str, BaseEstimator]:
+    """Constants: what a submission without a model gets."""
+    return {
+        "mean": DummyRegressor(),
+        "median": DummyRegressor(strategy="median"),
+        "upper-quartile": DummyRegressor(strategy="quantile", quantile=0.75),
+    }
+
+
+def regression_linear() -> dict[str, BaseEstimator]:
+    """Linear models, plain and regularised."""
+    return {
+        "best-single-feature": make_pipeline(SelectKBest(f_regression, k=1), LinearRegression()),
+        "best-three-features": make_pipeline(SelectKBest(f_regression, k=3), LinearRegression()),
+        "ridge-1": scaled(Ridge(1.0)),
+        "ridge-1000": scaled(Ridge(1000.0)),
+        "ridge-cv": scaled(RidgeCV([0.1, 1, 10, 100, 1000])),
+        "lasso": scaled(Lasso(1.0)),
+        "elastic-net": scaled(ElasticNet(1.0)),
+        "huber": scaled(HuberRegressor(max_iter=300)),
+    }
+
+
+def regression_simple() -> dict[str, BaseEstimator]:
+    """Neighbours, single trees and small networks."""
+    return {
+        "knn-1": scaled(KNeighborsRegressor(1)),
+        "knn-5": scaled(KNeighborsRegressor(5)),
+        "knn-30": scaled(KNeighborsRegressor(30)),
+        "knn-8-distance": scaled(KNeighborsRegressor(8, weights="distance")),
+        "knn-5-unscaled": KNeighborsRegressor(5),
+        "stump": DecisionTreeRegressor(max_depth=1, random_state=SEED),
+        "tree-3": DecisionTreeRegressor(max_depth=3, random_state=SEED),
+        "tree-7": DecisionTreeRegressor(max_depth=7, min_samples_leaf=5, random_state=SEED),
+        "tree-full": DecisionTreeRegressor(random_state=SEED),
+        "adaboost": AdaBoostRegressor(n_estimators=40, random_state=SEED),
+        "svr-default": scaled(SVR()),
+        "mlp-16": both_scaled(MLPRegressor((16,), max_iter=150, random_state=SEED)),
+    }
+
+
+def regression_forests() -> dict[str, BaseEstimator]:
+    """Averaged trees."""
+    return {
+        "bagging-10": BaggingRegressor(random_state=SEED),
+        "forest-shallow": RandomForestRegressor(60, max_depth=5, random_state=SEED),
+        "forest": RandomForestRegressor(100, random_state=SEED),
+        "forest-half-features": RandomForestRegressor(100, max_features=0.5, random_state=SEED),
+        "extra-trees": ExtraTreesRegressor(100, random_state=SEED),
+        "extra-trees-leaf-3": ExtraTreesRegressor(150, min_samples_leaf=3, random_state=SEED),
+    }
+
+
+def regression_boosting() -> dict[str, BaseEstimator]:
+    """Boosted trees, from too few to well regularised."""
+    return {
+        "boosting-10": GradientBoostingRegressor(n_estimators=10, random_state=SEED),
+        "boosting-100": GradientBoostingRegressor(random_state=SEED),
+        "boosting-400-deep": GradientBoostingRegressor(
+            n_estimators=300,
+            max_depth=5,
+            learning_rate=0.05,
+            subsample=0.6,
+            max_features=0.5,
+            random_state=SEED,
+        ),
+        "hist-boosting": HistGradientBoostingRegressor(random_state=SEED),
+        "hist-boosting-slow": HistGradientBoostingRegressor(
+            learning_rate=0.04, max_iter=300, max_leaf_nodes=12, l2_regularization=1.0, random_state=SEED
+        ),
+        "hist-boosting-shallow": HistGradientBoostingRegressor(
+            max_depth=3, max_iter=300, learning_rate=0.1, random_state=SEED
+        ),
+    }
+
+
+def regression_smooth() -> dict[str, BaseEstimator]:
+    """Kernels, networks and polynomials with scaled targets: strong where the truth is smooth."""
+    return {
+        "svr-10": both_scaled(SVR(C=10.0, epsilon=0.05)),
+        "svr-100": both_scaled(SVR(C=100.0, gamma=0.05, epsilon=0.05)),
+        "kernel-ridge": both_scaled(KernelRidge(kernel="rbf", alpha=0.1, gamma=0.03)),
+        "mlp-64-64": both_scaled(MLPRegressor((64, 64), alpha=0.1, max_iter=200, random_state=SEED)),
+        "quadratic-ridge": scaled(make_pipeline(PolynomialFeatures(2), StandardScaler(), Ridge(10.0))),
+    }
+
+
+def tuned_regression() -> dict[str, BaseEstimator]:
+    """Boosted trees tuned by three-fold cross-validation on the training rows."""
+    model = HistGradientBoostingRegressor(max_iter=200, random_state=SEED)
+    grid = {"learning_rate": [0.05, 0.12], "max_leaf_nodes": [6, 16], "min_samples_leaf": [5, 25]}
+    return {"hist-boosting-tuned": GridSearchCV(model, grid, cv=3, scoring="neg_root_mean_squared_error")}
+
+
+def regression_models() -> dict[str, BaseEstimator]:
+    """Everything but the dummies and the tuned ones."""
+    families = (
+        regression_linear,
+        regression_simple,
+        regression_forests,
+        regression_boosting,
+        regression_smooth,
+    )
+    return {name: model for family in families for name, model in family().items()}
+
+
+# --------------------------------------------------------------------------- classification
+
+
+def classification_dummies() -> dict[str, BaseEstimator]:
+    """Guesses: what a submission without a model gets."""
+    return {
+        "most-frequent": DummyClassifier(strategy="prior"),
+        "random-uniform": DummyClassifier(strategy="uniform", random_state=SEED),
+        "random-prior": DummyClassifier(strategy="stratified", random_state=SEED),
+    }
+
+
+def classification_linear() -> dict[str, BaseEstimator]:
+    """Linear models and naive Bayes."""
+    return {
+        "naive-bayes": GaussianNB(),
+        "lda": LinearDiscriminantAnalysis(),
+        "qda": QuadraticDiscriminantAnalysis(reg_param=0.05),
+        "logistic-0.001": scaled(LogisticRegression(C=0.001, max_iter=300)),
+        "logistic-0.1": scaled(LogisticRegression(C=0.1, max_iter=300)),
+        "logistic-1": scaled(LogisticRegression(max_iter=300)),
+    }
+
+
+def classification_simple() -> dict[str, BaseEstimator]:
+    """Neighbours, single trees and small networks."""
+    return {
+        "knn-1": scaled(KNeighborsClassifier(1)),
+        "knn-5": scaled(KNeighborsClassifier(5)),
+        "knn-40": scaled(KNeighborsClassifier(40)),
+        "knn-10-distance": scaled(KNeighborsClassifier(10, weights="distance")),
+        "stump": DecisionTreeClassifier(max_depth=1, random_state=SEED),
+        "tree-3": DecisionTreeClassifier(max_depth=3, random_state=SEED),
+        "tree-7": DecisionTreeClassifier(max_depth=7, min_samples_leaf=5, random_state=SEED),
+        "tree-full": DecisionTreeClassifier(random_state=SEED),
+        "adaboost": AdaBoostClassifier(n_estimators=40, random_state=SEED),
+        "mlp-16": scaled(MLPClassifier((16,), max_iter=100, random_state=SEED)),
+    }
+
+
+def classification_forests() -> dict[str, BaseEstimator]:
+    """Averaged trees."""
+    return {
+        "forest-10": RandomForestClassifier(10, random_state=SEED),
+        "forest-shallow": RandomForestClassifier(100, max_depth=5, random_state=SEED),
+        "forest": RandomForestClassifier(100, random_state=SEED),
+        "forest-leaf-5": RandomForestClassifier(150, min_samples_leaf=5, random_state=SEED),
+        "extra-trees": ExtraTreesClassifier(150, random_state=SEED),
+        "extra-trees-leaf-5": ExtraTreesClassifier(150, min_samples_leaf=5, random_state=SEED),
+    }
+
+
+def classification_boosting() -> dict[str, BaseEstimator]:
+    """Boosted trees, from too few to well regularised; meant for two or few classes."""
+    return {
+        "boosting-10": GradientBoostingClassifier(n_estimators=10, random_state=SEED),
+        "boosting-100": GradientBoostingClassifier(random_state=SEED),
+        "boosting-200-slow": GradientBoostingClassifier(
+            n_estimators=200,
+            max_depth=4,
+            learning_rate=0.04,
+            subsample=0.6,
+            max_features=0.3,
+            random_state=SEED,
+        ),
+        "hist-boosting": HistGradientBoostingClassifier(random_state=SEED),
+        "hist-boosting-slow": HistGradientBoostingClassifier(
+            learning_rate=0.04, max_iter=120, max_leaf_nodes=10, l2_regularization=5.0, random_state=SEED
+        ),
+    }
+
+
+def classification_smooth() -> dict[str, BaseEstimator]:
+    """Kernels and networks: strong where the classes are smooth shapes."""
+    return {
+        "svc-1": scaled(SVC(probability=True, random_state=SEED)),
+        "svc-10": scaled(SVC(C=10.0, probability=True, random_state=SEED)),
+        "mlp-64": scaled(MLPClassifier((64,), alpha=0.1, max_iter=150, random_state=SEED)),
+    }
+
+
+def classification_models() -> dict[str, BaseEstimator]:
+    """Everything but the dummies."""
+    families = (
+        classification_linear,
+        classification_simple,
+        classification_forests,
+        classification_boosting,
+        classification_smooth,
+    )
+    return {name: model for family in families for name, model in family().items()}
