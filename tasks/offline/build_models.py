@@ -73,7 +73,6 @@ def regression_linear() -> dict[str, BaseEstimator]:
     return {
         "best-single-feature": make_pipeline(SelectKBest(f_regression, k=1), LinearRegression()),
         "best-three-features": make_pipeline(SelectKBest(f_regression, k=3), LinearRegression()),
-        "ridge-1": scaled(Ridge(1.0)),
         "ridge-1000": scaled(Ridge(1000.0)),
         "ridge-cv": scaled(RidgeCV([0.1, 1, 10, 100, 1000])),
         "lasso": scaled(Lasso(1.0)),
@@ -96,7 +95,7 @@ def regression_simple() -> dict[str, BaseEstimator]:
         "tree-full": DecisionTreeRegressor(random_state=SEED),
         "adaboost": AdaBoostRegressor(n_estimators=40, random_state=SEED),
         "svr-default": scaled(SVR()),
-        "mlp-16": both_scaled(MLPRegressor((16,), max_iter=150, random_state=SEED)),
+        "mlp-16": both_scaled(MLPRegressor(hidden_layer_sizes=(16,), max_iter=150, random_state=SEED)),
     }
 
 
@@ -141,7 +140,7 @@ def regression_smooth() -> dict[str, BaseEstimator]:
         "svr-10": both_scaled(SVR(C=10.0, epsilon=0.05)),
         "svr-100": both_scaled(SVR(C=100.0, gamma=0.05, epsilon=0.05)),
         "kernel-ridge": both_scaled(KernelRidge(kernel="rbf", alpha=0.1, gamma=0.03)),
-        "mlp-64-64": both_scaled(MLPRegressor((64, 64), alpha=0.1, max_iter=200, random_state=SEED)),
+        "mlp-64-64": both_scaled(MLPRegressor(hidden_layer_sizes=(64, 64), alpha=0.1, max_iter=200, random_state=SEED)),
         "quadratic-ridge": scaled(make_pipeline(PolynomialFeatures(2), StandardScaler(), Ridge(10.0))),
     }
 
@@ -201,7 +200,7 @@ def classification_simple() -> dict[str, BaseEstimator]:
         "tree-7": DecisionTreeClassifier(max_depth=7, min_samples_leaf=5, random_state=SEED),
         "tree-full": DecisionTreeClassifier(random_state=SEED),
         "adaboost": AdaBoostClassifier(n_estimators=40, random_state=SEED),
-        "mlp-16": scaled(MLPClassifier((16,), max_iter=100, random_state=SEED)),
+        "mlp-16": scaled(MLPClassifier(hidden_layer_sizes=(16,), max_iter=100, random_state=SEED)),
     }
 
 
@@ -242,7 +241,7 @@ def classification_smooth() -> dict[str, BaseEstimator]:
     return {
         "svc-1": scaled(SVC(probability=True, random_state=SEED)),
         "svc-10": scaled(SVC(C=10.0, probability=True, random_state=SEED)),
-        "mlp-64": scaled(MLPClassifier((64,), alpha=0.1, max_iter=150, random_state=SEED)),
+        "mlp-64": scaled(MLPClassifier(hidden_layer_sizes=(64,), alpha=0.1, max_iter=150, random_state=SEED)),
     }
 
 
