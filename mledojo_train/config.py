@@ -19,7 +19,7 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from mledojo_env.catalog import list_tasks, read_split
-from mledojo_env.errors import ConfigError
+from mledojo_env.errors import ConfigError, did_you_mean
 from mledojo_env.typed_yaml import parse_mapping, read_mapping
 from mledojo_train.generation import Sampling
 from mledojo_train.nano import NanoConfig
@@ -179,6 +179,31 @@ def expand_tasks(names: Sequence[str]) -> list[str]:
         else:
             ids[name] = None
     return list(ids)
+
+
+def build(made: type[Run], section: str, given: dict[str, Any], **ours: Any) -> Run:
+    """Make a library's dataclass (`trl.GRPOConfig`, `peft.LoraConfig` ...) from a section of a configuration.
+
+    Args:
+        made: The dataclass.
+        section: Name of the section, for errors.
+        given: The section.
+        ours: Fields that this project sets itself from its own configuration.
+
+    Raises:
+        ConfigError: If the section has an unknown key, sets one of ours, or the values clash.
+    """
+    known = {item.name for item in dataclasses.fields(made)}  # type: ignore[arg-type]
+    for key in given:
+        if key in ours:
+            raise ConfigError(f"{section}.{key} is set from the recipe's own configuration; remove it there.")
+        if key not in known:
+            hint = did_you_mean(key, known)
+            raise ConfigError(f"Unknown key {key!r} in {section}: not a field of {made.__name__}.{hint}")
+    try:
+        return made(**given, **ours)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{section}: {error}") from error
 
 
 def _defaults(model: type[Any], prefix: str = "") -> list[tuple[str, str]]:

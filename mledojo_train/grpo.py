@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mledojo_env.errors import ConfigError
 from mledojo_env.sandbox.base import Sandbox
 from mledojo_train.codec import make_codec
-from mledojo_train.config import GRPORun, config_hash
+from mledojo_train.config import GRPORun, build, config_hash
 from mledojo_train.generation.in_process import TransformersGenerator
 from mledojo_train.policy.local import ModelPolicy
 from mledojo_train.prompts import opening
@@ -115,14 +115,16 @@ def make_trainer(config: GRPORun, model: Any, tokenizer: Any, dataset: Dataset, 
     from trl import GRPOConfig, GRPOTrainer
 
     sampling = config.sampling
-    arguments = GRPOConfig(
+    arguments = build(
+        GRPOConfig,
+        "trainer",
+        config.trainer,
         output_dir=config.output_dir,
         seed=config.seed,
         temperature=sampling.temperature,
         top_p=sampling.top_p,
         top_k=sampling.top_k,
         max_completion_length=config.max_tokens,
-        **config.trainer,
     )
     if arguments.use_vllm:
         raise ConfigError("use_vllm is set, but rollouts sample from the in-process model; remove it from trainer.")
@@ -132,7 +134,7 @@ def make_trainer(config: GRPORun, model: Any, tokenizer: Any, dataset: Dataset, 
         reward_funcs=episode_reward,
         train_dataset=dataset,
         processing_class=tokenizer,
-        peft_config=LoraConfig(task_type="CAUSAL_LM", **config.lora) if config.lora else None,
+        peft_config=build(LoraConfig, "lora", config.lora, task_type="CAUSAL_LM") if config.lora is not None else None,
         rollout_func=rollouts,
     )
 

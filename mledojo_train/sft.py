@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mledojo_env.errors import ConfigError
-from mledojo_train.config import SFTRun
+from mledojo_train.config import SFTRun, build
 from mledojo_train.nano import make_nano
 from mledojo_train.trajectory import Trajectory, read_trajectories, to_conversations
 
@@ -43,10 +43,14 @@ def base_model(config: SFTRun, trajectories: list[Trajectory]) -> str:
     """Return the checkpoint to start from; `nano` is made first, from the text of the trajectories."""
     if config.model_name_or_path != "nano":
         return config.model_name_or_path
+    from accelerate import PartialState
+
     folder = Path(config.output_dir) / "nano-init"
-    texts = [str(message["content"]) for episode in trajectories for message in episode.messages]
-    parameters = make_nano(texts, folder, config.nano)
-    print(f"nano: {parameters / 1e6:.2f} M parameters, {config.nano.vocab_size} tokens, seed {config.nano.seed}")
+    if PartialState().is_main_process:
+        texts = [str(message["content"]) for episode in trajectories for message in episode.messages]
+        parameters = make_nano(texts, folder, config.nano)
+        print(f"nano: {parameters / 1e6:.2f} M parameters, {config.nano.vocab_size} tokens, seed {config.nano.seed}")
+    PartialState().wait_for_everyone()
     return str(folder)
 
 
@@ -56,11 +60,18 @@ def make_trainer(config: SFTRun, model_path: str, dataset: Dataset) -> Any:
     from transformers import AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
-    arguments = SFTConfig(output_dir=config.output_dir, seed=config.seed, assistant_only_loss=True, **config.trainer)
+    arguments = build(
+        SFTConfig,
+        "trainer",
+        config.trainer,
+        output_dir=config.output_dir,
+        seed=config.seed,
+        assistant_only_loss=True,
+    )
     return SFTTrainer(
         model=model_path,
         args=arguments,
         train_dataset=dataset,
         processing_class=AutoTokenizer.from_pretrained(model_path),
-        peft_config=LoraConfig(task_type="CAUSAL_LM", **config.lora) if config.lora else None,
+        peft_config=build(LoraConfig, "lora", config.lora, task_type="CAUSAL_LM") if config.lora else None,
     )

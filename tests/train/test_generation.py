@@ -1,0 +1,65 @@
+import asyncio
+from typing import Any
+
+import pytest
+import torch
+
+from mledojo_train.generation import Sampling
+from mledojo_train.generation.in_process import TransformersGenerator
+
+
+def generate(nano: tuple[Any, Any], prompts: list[list[int]], sampling: Sampling, limit: int = 20) -> list[Any]:
+    model, tokenizer = nano
+    generator = TransformersGenerator(model, tokenizer, sampling)
+
+    async def all_at_once() -> list[Any]:
+        return await asyncio.gather(*(generator.generate(prompt, limit) for prompt in prompts))
+
+    try:
+        return asyncio.run(all_at_once())
+    finally:
+        generator.close()
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_logprobs_equal_a_teacher_forced_forward_pass(nano: tuple[Any, Any], temperature: float) -> None:
+    model, _ = nano
+    prompts = [[5, 9, 11], [7] * 12, [40, 41, 42, 43, 44]]  # of different length: padding must not matter
+    for prompt, completion in zip(
+        prompts, generate(nano, prompts, Sampling(temperature=temperature)), strict=True
+    ):
+        ids = torch.tensor([prompt + completion.token_ids])
+        with torch.no_grad():
+            logits = model(ids).logits[0, len(prompt) - 1 : -1] / temperature
+        expected = logits.log_softmax(-1)[range(len(completion.token_ids)), completion.token_ids]
+        assert torch.allclose(torch.tensor(completion.logprobs), expected, atol=1e-3)
+
+
+def test_greedy_decoding_does_not_depend_on_the_batch(nano: tuple[Any, Any]) -> None:
+    prompts = [[5, 9, 11], [7] * 12, [40, 41]]
+    sampling = Sampling(temperature=0)
+    together = generate(nano, prompts, sampling)
+    alone = [generate(nano, [prompt], sampling)[0] for prompt in prompts]
+    assert [c.token_ids for c in together] == [c.token_ids for c in alone]
+
+
+def test_the_end_of_turn_token_is_kept_and_nothing_after_it(nano: tuple[Any, Any]) -> None:
+    model, tokenizer = nano
+    generator = TransformersGenerator(model, tokenizer, Sampling())
+    completion = generator._cut([5, 6, tokenizer.eos_token_id, 7], [-1.0, -2.0, -3.0, -4.0], 10)
+    assert completion.token_ids == [5, 6, tokenizer.eos_token_id]
+    assert completion.logprobs == [-1.0, -2.0, -3.0]
+    assert generator._cut([5, 6, 7], [0.0] * 3, 2).token_ids == [5, 6]
+    generator.close()
+
+
+def test_a_model_that_fails_fails_its_requests_and_not_the_loop(nano: tuple[Any, Any]) -> None:
+    with pytest.raises(IndexError):
+        generate(nano, [[10**6]], Sampling())
+    assert generate(nano, [[5, 6]], Sampling())[0].token_ids
+
+
+@pytest.mark.parametrize("bad", [{"temperature": -1}, {"top_p": 0}, {"top_k": -1}, {"max_new_tokens": 0}])
+def test_impossible_sampling_is_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        Sampling(**bad)  # type: ignore[arg-type]
