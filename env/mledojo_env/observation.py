@@ -71,8 +71,7 @@ class Observation:
             lines.append(self.feedback)
         kept = {name: size for name, size in self.files.items() if name != "submission.csv"}
         if kept:
-            listed = ", ".join(f"{name} ({_size(size)})" for name, size in sorted(kept.items())[:20])
-            lines.append(f"files: {listed}")
+            lines.append(_listing(kept))
         return "\n".join(lines)
 
     def _facts(self) -> list[str]:
@@ -117,6 +116,16 @@ def last_frame(traceback: str) -> str:
         return ""
     number, code = frames[-1]
     return f"line {number}: {code[:200]}" if code else f"line {number}"
+
+
+def _listing(files: Mapping[str, int], most: int = 12) -> str:
+    """Return files on one line: the agent chose their names, so none may break it or flood it."""
+    shown = [
+        f"{name[:40] if name.isprintable() else ascii(name)[:40]} ({_size(size)})"
+        for name, size in sorted(files.items())[:most]
+    ]
+    more = [f"{len(files) - most} more"] if len(files) > most else []
+    return "files: " + ", ".join([*shown, *more])
 
 
 def _size(size_bytes: int) -> str:
