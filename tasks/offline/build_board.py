@@ -235,6 +235,9 @@ def build_leaderboard(
 ) -> pd.DataFrame:
     """Fit every entry, score it on both parts and write `private/leaderboard.csv`, best first.
 
+    Entries that predict exactly what an earlier one did (a feature choice that ends at the same column, a
+    search that ends at the default) are one team, not two.
+
     Args:
         folder: The task's folder, with its data built.
         entries: Team name -> entry; at least `MIN_TEAMS`.
@@ -246,20 +249,23 @@ def build_leaderboard(
     Raises:
         BuildError: If there are too few teams, or one predicts something that is not finite.
     """
-    if len(entries) < MIN_TEAMS:
-        raise BuildError(f"{folder.name} has {len(entries)} reference teams, expected at least {MIN_TEAMS}.")
     data = data or load_data(folder, target)
     answers = read_csv_xz(folder / "private" / "answers.csv.xz")
     truth, is_public = answers[target].to_numpy(), (answers["part"] == "public").to_numpy()
     score, higher_is_better = load_metric(metric, dict(params or {}))
-    rows = []
+    rows, seen = [], set()
     for team, entry in (bar := tqdm(entries.items(), desc=folder.name, unit="team", file=sys.stderr)):
         bar.set_postfix_str(team)
         predictions = data.predict(entry)
         if predictions.dtype.kind == "f" and not np.isfinite(predictions).all():
             raise BuildError(f"{team} predicts values that are not finite.")
+        if predictions.tobytes() in seen:
+            continue
+        seen.add(predictions.tobytes())
         public, private = (score(truth[rows_], predictions[rows_]) for rows_ in (is_public, ~is_public))
         rows.append((team, round(public, 6), round(private, 6)))
+    if len(rows) < MIN_TEAMS:
+        raise BuildError(f"{folder.name} has {len(rows)} different teams, expected at least {MIN_TEAMS}.")
     board = pd.DataFrame(rows, columns=["team", "public_score", "private_score"])
     board = board.sort_values(["private_score", "team"], ascending=[not higher_is_better, True])
     board.to_csv(folder / "private" / "leaderboard.csv", index=False, lineterminator="\n")

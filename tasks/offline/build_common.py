@@ -258,8 +258,10 @@ def write_table_task(
         raise BuildError(f"train has columns {sorted(train.columns)}, test {sorted(test.columns)}.")
     if train[target].isna().any() or test[target].isna().any():
         raise BuildError(f"{target} has missing values.")
-    seen = set(train[features].astype(str).agg("\x1f".join, axis=1))
-    shared = test[features].astype(str).agg("\x1f".join, axis=1).isin(seen)
+    train_rows, test_rows = (
+        pd.util.hash_pandas_object(table[features], index=False) for table in (train, test)
+    )
+    shared = test_rows.isin(train_rows)
     if shared.any():
         raise BuildError(f"{int(shared.sum())} test rows equal a train row but for the target; drop them.")
 

@@ -140,7 +140,9 @@ def regression_smooth() -> dict[str, BaseEstimator]:
         "svr-10": both_scaled(SVR(C=10.0, epsilon=0.05)),
         "svr-100": both_scaled(SVR(C=100.0, gamma=0.05, epsilon=0.05)),
         "kernel-ridge": both_scaled(KernelRidge(kernel="rbf", alpha=0.1, gamma=0.03)),
-        "mlp-64-64": both_scaled(MLPRegressor(hidden_layer_sizes=(64, 64), alpha=0.1, max_iter=200, random_state=SEED)),
+        "mlp-64-64": both_scaled(
+            MLPRegressor(hidden_layer_sizes=(64, 64), alpha=0.1, max_iter=200, random_state=SEED)
+        ),
         "quadratic-ridge": scaled(make_pipeline(PolynomialFeatures(2), StandardScaler(), Ridge(10.0))),
     }
 
