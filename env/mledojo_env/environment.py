@@ -289,7 +289,7 @@ class MLEDojoEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
         self._busy = True
 
     async def _enter(self) -> Workplace:
-        """Open a session, with a grader at hand and the task's data prepared (its first use takes a while)."""
+        """Open a session, with the task's data prepared, which the first time takes a while."""
         if self._sandbox is None:
             from mledojo_env.sandbox.local import shared_sandbox
 

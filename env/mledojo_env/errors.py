@@ -45,4 +45,4 @@ class SandboxUnavailable(SandboxError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the nearest known name, or an empty string."""
     nearest = get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return f" Did you mean {str(nearest[0])!r}?" if nearest else ""

@@ -106,7 +106,7 @@ def bounded(text: str, max_chars: int) -> str:
     return f"{text[:head]}\n... [{left_out} characters left out] ...\n{text[len(text) - tail :]}"
 
 
-_FRAME = re.compile(r'^ *File "[^"\n]*", line (\d+)[^\n]*(?:\n +([^\n]+))?', re.MULTILINE)
+_FRAME = re.compile(r'^ *File "[^"\n]*", line (\d+)[^\n]*(?:\n(?! *File ") +([^\n]+))?', re.MULTILINE)
 
 
 def last_frame(traceback: str) -> str:

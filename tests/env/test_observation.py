@@ -64,6 +64,7 @@ def test_a_failure_tells_class_message_and_last_own_frame() -> None:
         ("KeyError: 'x'", ""),
         ('  File "/work/script.py", line 3\n    x = (1\n        ^\nSyntaxError: ...', "line 3: x = (1"),
         ('  File "/work/script.py", line 3, in <module>\nValueError: no source', "line 3"),
+        ('  File "<string>", line 9, in <module>\n  File "<string>", line 3, in f\nKeyError: 1', "line 3"),
     ],
 )
 def test_last_frame(traceback: str, frame: str) -> None:
