@@ -97,8 +97,10 @@ def bounded(text: str, max_chars: int) -> str:
     Characters that UTF-8 cannot hold are replaced, and of a line that redraws itself (a progress bar) only
     the last state is kept.
     """
-    text = text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "�").replace("\r\n", "\n")
-    text = re.sub(r"[^\n]*\r(?=[^\n])", "", text).replace("\r", "").rstrip()
+    text = text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "�")
+    if "\r" in text:
+        text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+    text = text.rstrip()
     if len(text) <= max_chars:
         return text
     head, tail = max_chars - max_chars // 2, max_chars // 2
