@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Any
 
 
@@ -108,16 +109,21 @@ def bounded(text: str, max_chars: int) -> str:
     return f"{text[:head]}\n... [{left_out} characters left out] ...\n{text[len(text) - tail :]}"
 
 
-_FRAME = re.compile(r'^ *File "[^"\n]*", line (\d+)[^\n]*(?:\n(?! *File ") +([^\n]+))?', re.MULTILINE)
+_FRAME = re.compile(r'^ *File "([^"\n]*)", line (\d+)[^\n]*(?:\n(?! *File ") +([^\n]+))?', re.MULTILINE)
 
 
 def last_frame(traceback: str) -> str:
-    """Return the innermost frame of a traceback as `line 7: x = y["z"]`, or an empty string."""
+    """Return the innermost frame of a traceback as `line 7: x = y["z"]`, or an empty string.
+
+    A frame of a file other than the script itself is told with the file's name.
+    """
     frames = _FRAME.findall(traceback)
     if not frames:
         return ""
-    number, code = frames[-1]
-    return f"line {number}: {code[:200]}" if code else f"line {number}"
+    path, number, code = frames[-1]
+    name = PurePosixPath(path).name
+    place = f"line {number}" if name == "script.py" else f"{name[:40]} line {number}"
+    return f"{place}: {code[:200]}" if code else place
 
 
 def _listing(files: Mapping[str, int], most: int = 12) -> str:

@@ -39,8 +39,8 @@ def test_seconds_show_only_when_they_are_short() -> None:
 def test_a_failure_tells_class_message_and_last_own_frame() -> None:
     traceback = (
         "Traceback (most recent call last):\n"
-        '  File "/work/script.py", line 9, in <module>\n    fit(train)\n'
-        '  File "/work/script.py", line 7, in fit\n    y = train["target"]\n        ~~~~~^^^^^^^^^^\n'
+        '  File "script.py", line 9, in <module>\n    fit(train)\n'
+        '  File "script.py", line 7, in fit\n    y = train["target"]\n        ~~~~~^^^^^^^^^^\n'
         "KeyError: 'target'\n"
     )
     seen = Observation(
@@ -62,9 +62,16 @@ def test_a_failure_tells_class_message_and_last_own_frame() -> None:
     [
         ("", ""),
         ("KeyError: 'x'", ""),
-        ('  File "/work/script.py", line 3\n    x = (1\n        ^\nSyntaxError: ...', "line 3: x = (1"),
-        ('  File "/work/script.py", line 3, in <module>\nValueError: no source', "line 3"),
-        ('  File "<string>", line 9, in <module>\n  File "<string>", line 3, in f\nKeyError: 1', "line 3"),
+        (
+            '  File "/work/features.py", line 12, in make\n    a / b\nZeroDivisionError',
+            "features.py line 12: a / b",
+        ),
+        ('  File "script.py", line 3\n    x = (1\n        ^\nSyntaxError: ...', "line 3: x = (1"),
+        ('  File "script.py", line 3, in <module>\nValueError: no source', "line 3"),
+        (
+            '  File "<string>", line 9, in <module>\n  File "<string>", line 3, in f\nKeyError: 1',
+            "<string> line 3",
+        ),
     ],
 )
 def test_last_frame(traceback: str, frame: str) -> None:
