@@ -1,0 +1,153 @@
+"""Runs the agent's code as `__main__` of a process that is already jailed, and describes how it failed.
+
+Everything here runs at the mercy of the script, in its own process: what it reports is text for the agent to
+read, and decides nothing but which name a failure gets (see `outcome`).
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import io
+import linecache
+import os
+import random
+import sys
+import threading
+import traceback
+import types
+
+NAME = "script.py"  # as tracebacks and warnings show it
+_PATH = f"/tmp/{NAME}"
+_MAX_MESSAGE = 8_000
+_MAX_TRACEBACK = 32_000
+_MAX_FRAMES = 20
+
+
+def environment(threads: int) -> dict[str, str]:
+    """Return the environment variables of an execution; none comes from the host."""
+    count = str(threads)
+    return {
+        "PATH": "/opt/env/bin",
+        "HOME": "/work",
+        "USER": "agent",
+        "LOGNAME": "agent",
+        "TMPDIR": "/tmp",
+        "LANG": "C.UTF-8",
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUTF8": "1",
+        "LD_LIBRARY_PATH": "/opt/python/lib",
+        "MPLBACKEND": "Agg",
+        "MPLCONFIGDIR": "/tmp",
+        "OMP_NUM_THREADS": count,
+        "OPENBLAS_NUM_THREADS": count,
+        "MKL_NUM_THREADS": count,
+        "LOKY_MAX_CPU_COUNT": count,  # what n_jobs=-1 means
+    }
+
+
+def run(source: bytes, report: int, *, threads: int, seed: int) -> int:
+    """Run `source` as a script would be run and return its exit code."""
+    _prepare_process(threads=threads, seed=seed)
+    owner = os.getpid()
+    code = 1
+    try:
+        code = _execute(source)
+    except SystemExit as exit_request:
+        code = _exit_code(exit_request)
+    except BaseException as error:
+        if os.getpid() == owner:  # a forked child of the script may end up here too
+            _send_report(error, report)
+    try:
+        # What the interpreter does at its end.
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    except BaseException:
+        traceback.print_exc()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BaseException:
+            code = code or 1
+    return code & 0xFF
+
+
+def _prepare_process(*, threads: int, seed: int) -> None:
+    gc.enable()
+    os.environ.clear()
+    os.environ.update(environment(threads))
+    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _text_stream(1)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _text_stream(2)  # type: ignore[misc]
+    random.seed(seed)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(seed % 2**32)
+    threadpoolctl = sys.modules.get("threadpoolctl")
+    if threadpoolctl is not None and threads > 1:
+        threadpoolctl.threadpool_limits(threads)
+
+
+def _text_stream(fd: int) -> io.TextIOWrapper:
+    # Line by line: what was printed before a time limit struck has been seen.
+    return open(fd, "w", buffering=1, closefd=False, encoding="utf-8", errors="backslashreplace")
+
+
+def _execute(source: bytes) -> int:
+    module = types.ModuleType("__main__")
+    module.__dict__.update(__file__=_PATH, __builtins__=__builtins__)
+    sys.modules["__main__"] = module
+    sys.argv[:] = [_PATH]
+    sys.path.insert(0, "/work")
+    with open(_PATH, "wb") as file:  # multiprocessing's spawn looks for it
+        file.write(source)
+    text = source.decode()
+    linecache.cache[NAME] = (len(text), None, text.splitlines(keepends=True), NAME)
+    exec(compile(source, NAME, "exec", dont_inherit=True), module.__dict__)
+    return 0
+
+
+def _exit_code(request: SystemExit) -> int:
+    if request.code is None:
+        return 0
+    if isinstance(request.code, int):
+        return request.code
+    print(request.code, file=sys.stderr)
+    return 1
+
+
+def _send_report(error: BaseException, report: int) -> None:
+    """Write class, message, errno and the script's own frames, separated by NUL."""
+    try:
+        number = error.errno if isinstance(error, OSError) else None
+        fields = (
+            type(error).__name__[:200],
+            str(error)[:_MAX_MESSAGE],
+            "" if number is None else str(number),
+            _own_traceback(error)[-_MAX_TRACEBACK:],
+        )
+    except BaseException as broken:  # an exception whose __str__ raises, memory that is gone
+        fields = (type(error).__name__[:200], f"(not printable: {type(broken).__name__})", "", "")
+    data = "\0".join(field.replace("\0", "") for field in fields).encode(errors="backslashreplace")
+    with open(report, "wb") as file:
+        file.write(data)
+
+
+def _own_traceback(error: BaseException) -> str:
+    description = traceback.TracebackException.from_exception(error, compact=True)
+    _keep_own_frames(description)
+    return "".join(description.format())
+
+
+def _keep_own_frames(description: traceback.TracebackException | None) -> None:
+    """Drop the frames of libraries and of this runner, here and in what led to the exception."""
+    if description is None:
+        return
+    own = [frame for frame in description.stack if frame.filename == NAME or frame.filename.startswith("/work/")]
+    description.stack = traceback.StackSummary.from_list(own[-_MAX_FRAMES:])
+    _keep_own_frames(description.__cause__)
+    _keep_own_frames(description.__context__)
+    for inner in getattr(description, "exceptions", None) or ():
+        _keep_own_frames(inner)
+
