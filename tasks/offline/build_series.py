@@ -105,6 +105,16 @@ class Repeat:
 
 
 @dataclass(frozen=True)
+class UseColumn:
+    """Submits one column of test.csv as it is."""
+
+    column: str
+
+    def __call__(self, data: Data) -> NDArray[np.float64]:
+        return data.x_test[self.column].to_numpy(float)
+
+
+@dataclass(frozen=True)
 class Recent:
     """Gives another entry only the last `rows` training rows."""
 
