@@ -64,7 +64,8 @@ class Group:
 
     def remove(self) -> bool:
         """Remove the group; its processes are dead. Return whether it is gone."""
-        return all([_remove_directory(directory) for directory in self._distinct()])
+        gone = [_remove_directory(directory) for directory in self._distinct()]
+        return all(gone)
 
 
 class Hierarchy:
@@ -118,6 +119,7 @@ class Version1(Hierarchy):
         group.write("cpu", "cpu.cfs_quota_us", quota_us)
 
     def usage(self, group: Group) -> Usage:
+        """Return what the group counted so far."""
         peak = group.read("memory", "memory.max_usage_in_bytes")
         cpu_ns = group.read("cpuacct", "cpuacct.usage")
         return Usage(
@@ -141,6 +143,7 @@ class Version2(Hierarchy):
         group.write("cpu", "cpu.max", f"{quota_us} {_PERIOD_US}", required=False)
 
     def usage(self, group: Group) -> Usage:
+        """Return what the group counted so far."""
         peak = group.read("memory", "memory.peak")  # Linux 5.19
         cpu_us = _counter(group.read("cpu", "cpu.stat"), "usage_usec")
         return Usage(
@@ -206,7 +209,7 @@ def _directory(mount: Path, root: str, path: str) -> Path:
 def _parents_version_1() -> dict[str, Path]:
     """Return the own group's directory for each controller, or nothing unless all of them are there."""
     own = _own_paths()
-    parents = {}
+    parents: dict[str, Path] = {}
     for mount, root, options in _mounted("cgroup"):
         for controller in _CONTROLLERS:
             if controller in options and controller in own:

@@ -1,4 +1,4 @@
-"""The host's end of a launcher: starts it, sends it requests, and completes futures from one reader thread."""
+"""The host's end of a launcher: starts it, sends it requests, completes futures from one reader thread."""
 
 from __future__ import annotations
 
@@ -106,10 +106,9 @@ class Connection:
             self._waiting[number] = future
             if "job" in header:
                 header = {**header, "job": {**header["job"], "id": number}}
-            try:
+            # If this fails, the reader is about to see the end and to fail every future.
+            with contextlib.suppress(OSError):
                 protocol.send(self._channel, {**header, "id": number}, fds or [])
-            except OSError:
-                pass  # the reader is about to see the end and fails every future
         return number, future
 
     def cancel(self, number: int) -> None:

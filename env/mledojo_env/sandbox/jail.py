@@ -70,11 +70,8 @@ class Descriptors:
     @classmethod
     def of(cls, fds: Sequence[int]) -> Descriptors:
         """Name the descriptors of a message, in the order of the fields."""
-        return cls(*fds[:6], cgroups=tuple(fds[6:]))
-
-    def to_list(self) -> list[int]:
-        """Return the descriptors in the order that `of` reads."""
-        return [self.source, self.stdout, self.stderr, self.report, self.setup, self.data, *self.cgroups]
+        source, stdout, stderr, report, setup, data, *cgroups = fds
+        return cls(source, stdout, stderr, report, setup, data, tuple(cgroups))
 
 
 def enter(job: Job, fds: Descriptors, fences: Fences, baseline_bytes: int) -> None:
@@ -106,7 +103,6 @@ def enter(job: Job, fds: Descriptors, fences: Fences, baseline_bytes: int) -> No
         file.write("1000")  # should the whole machine run out of memory, this goes before the trainer
     _set_limits(job, baseline_bytes)
     _become_nobody(job.user, rootless=fences.rootless)
-    syscalls.drop_capabilities()
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     # The fork-server is not dumpable; a script must be, or its own /proc/self belongs to root.
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
@@ -166,10 +162,13 @@ def _become_nobody(user: int, *, rootless: bool) -> None:
         outside, group_outside = os.getuid(), os.getgid()
         syscalls.unshare(syscalls.CLONE_NEWUSER)
         syscalls.map_user(root.USER_ID, outside, root.USER_ID, group_outside)
-        return
-    os.setgroups([])
-    os.setresgid(user, user, user)
-    os.setresuid(user, user, user)
+        syscalls.drop_capability_bounds()
+    else:
+        syscalls.drop_capability_bounds()
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+    syscalls.drop_capabilities()
 
 
 def _reset_signals() -> None:

@@ -165,9 +165,10 @@ def _become_server(config: dict[str, Any], protections: dict[str, Any], channel:
         "seccomp": protections["filter"],
     }
     channel.set_inheritable(True)
+    program = [PYTHON, "-s", "-P", "-c", bootstrap("forkserver", RUNTIME)]
     os.execve(
         PYTHON,
-        [PYTHON, "-s", "-P", "-c", bootstrap("forkserver", RUNTIME), str(channel.fileno()), json.dumps(settings)],
+        [*program, str(channel.fileno()), json.dumps(settings)],
         {
             "PATH": os.path.dirname(PYTHON),
             "HOME": "/tmp",

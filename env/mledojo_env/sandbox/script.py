@@ -77,7 +77,7 @@ def _prepare_process(*, threads: int, seed: int) -> None:
     gc.enable()
     os.environ.clear()
     os.environ.update(environment(threads))
-    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # type: ignore[misc]
+    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # type: ignore[misc]  # noqa: SIM115
     sys.stdout = sys.__stdout__ = _text_stream(1)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _text_stream(2)  # type: ignore[misc]
     random.seed(seed)
@@ -144,10 +144,9 @@ def _keep_own_frames(description: traceback.TracebackException | None) -> None:
     """Drop the frames of libraries and of this runner, here and in what led to the exception."""
     if description is None:
         return
-    own = [frame for frame in description.stack if frame.filename == NAME or frame.filename.startswith("/work/")]
+    own = [frame for frame in description.stack if frame.filename.startswith((NAME, "/work/"))]
     description.stack = traceback.StackSummary.from_list(own[-_MAX_FRAMES:])
     _keep_own_frames(description.__cause__)
     _keep_own_frames(description.__context__)
     for inner in getattr(description, "exceptions", None) or ():
         _keep_own_frames(inner)
-

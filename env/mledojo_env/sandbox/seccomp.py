@@ -180,7 +180,7 @@ def build_filter(machine: str | None = None) -> bytes:
 def _assemble(program: list[tuple[str, int, str | None, str | None]]) -> bytes:
     """Resolve labels to relative jumps and pack the instructions."""
     labels: dict[str, int] = {}
-    instructions = []
+    instructions: list[tuple[str, int, str | None, str | None]] = []
     for row in program:
         if row[0].startswith("label:"):
             labels[row[0].removeprefix("label:")] = len(instructions)

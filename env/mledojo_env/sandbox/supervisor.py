@@ -12,7 +12,7 @@ import os
 import selectors
 import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from mledojo_env.sandbox import cgroups, jail, protocol, syscalls
@@ -37,10 +37,10 @@ class Execution:
     deadline: float
     cpu_s: float
     streams: dict[str, Capture]  # stdout, stderr, report, setup
-    group: cgroups.Group | None = None
+    group: cgroups.Group | None
+    next_cpu_check: float
     reason: str = ""  # why we killed it
     killed_at: float | None = None
-    next_cpu_check: float = field(default=0.0)
 
 
 class Supervisor:
@@ -167,9 +167,8 @@ class Supervisor:
         finally:
             protocol.close_all(opened)
         now = time.monotonic()
-        execution = Execution(
-            job.id, now, now + header["timeout_s"], job.cpu_s, streams, group, next_cpu_check=now + _CPU_CHECK_S
-        )
+        deadline = now + header["timeout_s"]
+        execution = Execution(job.id, now, deadline, job.cpu_s, streams, group, now + _CPU_CHECK_S)
         self._running[job.id] = execution
         for stream in streams.values():
             self._selector.register(stream.fd, selectors.EVENT_READ, (execution, stream))
@@ -219,13 +218,14 @@ class Supervisor:
         if execution.group is not None:
             execution.group.remove()
         setup = b"".join(execution.streams["setup"].parts())
+        problem = setup.decode(errors="replace") or "it was cut short"
         fds = []
         for name in ("stdout", "stderr", "report"):
             fds += [protocol.memory_file(part) for part in execution.streams[name].parts()]
         message = {
             "op": "done",
             "id": execution.id,
-            "problem": "" if setup == jail.READY else setup.decode(errors="replace") or "set-up was cut short",
+            "problem": "" if setup == jail.READY else problem,
             "wait_status": header["status"],
             "reason": execution.reason,
             "wall_s": wall_s,

@@ -8,6 +8,7 @@ sandbox's root, where nothing else is importable before the packages are.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
 
@@ -161,13 +162,19 @@ def bind(source: str, target: str, attributes: int = ATTR_RDONLY | ATTR_NOSUID |
         os.close(fd)
 
 
-def drop_capabilities() -> None:
-    """Give up every capability, for good: bounding, ambient, permitted, effective, inheritable."""
+def drop_capability_bounds() -> None:
+    """Empty the bounding set, so that no later execve can bring a capability back; needs CAP_SETPCAP."""
     for capability in range(_LAST_CAPABILITY + 1):
         try:
             prctl(PR_CAPBSET_DROP, capability)
-        except OSError:
-            break
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return
+
+
+def drop_capabilities() -> None:
+    """Give up the ambient, permitted, effective and inheritable capabilities of this process."""
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
     _checked(_libc.capset(header, bytes(24)), "capset")
