@@ -21,6 +21,8 @@ Message = dict[str, Any]
 MAX_REPLY_CHARS = 100_000
 """A longer reply is malformed: no action needs more, and parsing must stay cheap."""
 
+_NAMES = frozenset(ActionName)  # Python 3.11 refuses `"text" in ActionName`
+
 # The argument's name in a tool call; the other actions take none.
 _ARGUMENT_OF = {
     ActionName.REQUEST_INFO: "topic",
@@ -93,13 +95,13 @@ class FencedCodec:
         if problem:
             return MalformedAction(problem)
         blocks, unclosed = _fenced_blocks(_THINKING.sub("", reply))
-        named = [(head, body) for head, body in blocks if head and head[0] in ActionName]
-        if len(named) == 1 and not (unclosed and unclosed[0] in ActionName):
+        named = [(head, body) for head, body in blocks if head and head[0] in _NAMES]
+        if len(named) == 1 and not (unclosed and unclosed[0] in _NAMES):
             head, body = named[0]
             return _action(head[0], body, final="final" in head[1:])
         if len(named) > 1:
             return MalformedAction(f"found {len(named)} actions in one reply; expected exactly one.")
-        if unclosed and unclosed[0] in ActionName:
+        if unclosed and unclosed[0] in _NAMES:
             return MalformedAction(f"the {unclosed[0]} block is not closed; end it with ``` on its own line.")
         if blocks or unclosed:
             found = (blocks[0][0] or [""])[0] if blocks else (unclosed or [""])[0]
@@ -183,7 +185,7 @@ class ToolCallCodec:
                 arguments = None
         if not isinstance(arguments, Mapping):
             return MalformedAction(f"the arguments of {name} are not a JSON object.")
-        if name not in ActionName:
+        if name not in _NAMES:
             hint = did_you_mean(name, list(ActionName))
             return MalformedAction(f"unknown tool {name!r}; expected one of {', '.join(ActionName)}.{hint}")
         key = _ARGUMENT_OF.get(ActionName(name))

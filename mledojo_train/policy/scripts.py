@@ -17,7 +17,7 @@ test = pd.read_csv("/data/test.csv")
 sub = pd.read_csv("/data/sample_submission.csv")
 key, target = sub.columns[0], sub.columns[-1]
 y = train[target]
-both = pd.concat([train, test]).drop(columns=[key, target])"""
+both = pd.concat([train, test], ignore_index=True).drop(columns=[key, target])"""
 
 _DATES = {
     "ignore": "",
@@ -36,8 +36,8 @@ _TABLE = {
 for c in both.select_dtypes(exclude="number"): both[c] = both[c].factorize()[0]
 X = both.fillna(-1).values""",
     "one-hot": """\
-both = both.loc[:, both.nunique() < 50].join(both.select_dtypes("number"), rsuffix="_")
-X = pd.get_dummies(both, dtype=float).fillna(0).values""",
+wide = [c for c in both.select_dtypes(exclude="number") if both[c].nunique() > 40]
+X = pd.get_dummies(both.drop(columns=wide), dtype=float).fillna(0).values""",
 }
 
 _TEXT = {
