@@ -30,23 +30,26 @@ class Limits:
 
     timeout_s: float = 60.0  # wall clock
     cpu_s: float | None = None  # CPU seconds over all its processes; None: twice the wall clock
-    memory_mb: int = 2048
+    memory_mb: int = 2048  # all processes together, with what they keep in /work, /tmp and /dev/shm
     processes: int = 64  # processes and threads together
     disk_mb: int = 512  # working directory
     file_mb: int = 256  # one file
     open_files: int = 512
     output_kb: int = 1024  # each of stdout and stderr
-    threads: int = 1  # BLAS / OpenMP threads
+    threads: int = 1  # BLAS / OpenMP threads, and the cores that its processes share
 
     def __post_init__(self) -> None:
         for name, value in self.__dict__.items():
-            if value is not None and value <= 0:
+            if value is not None and not value > 0:  # NaN too
                 raise ValueError(f"Limits.{name} is {value}; expected more than 0.")
 
 
 @dataclass(frozen=True)
 class ExecutionResult:
-    """What one execution did. Text fields are decoded with replacement and already bounded."""
+    """What one execution did. Text fields are decoded with replacement and already bounded.
+
+    `stderr` is what the code itself printed there; an uncaught exception is in `traceback` instead.
+    """
 
     status: Status
     message: str = ""  # one line that explains a status other than ok to the agent

@@ -101,8 +101,9 @@ def enter(job: Job, fds: Descriptors, fences: Fences, baseline_bytes: int) -> No
     os.umask(0o022)
     with open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")  # should the whole machine run out of memory, this goes before the trainer
-    _set_limits(job, baseline_bytes)
     _become_nobody(job.user, rootless=fences.rootless)
+    # After the change of identity: a user namespace takes the limits of its creator for all its siblings.
+    _set_limits(job, baseline_bytes, in_cgroup=bool(fds.cgroups))
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     # The fork-server is not dumpable; a script must be, or its own /proc/self belongs to root.
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
@@ -129,11 +130,12 @@ def _arrange_mounts(job: Job, data: int) -> None:
     os.chdir("/work")
 
 
-def _set_limits(job: Job, baseline_bytes: int) -> None:
+def _set_limits(job: Job, baseline_bytes: int, *, in_cgroup: bool) -> None:
     """Set what the kernel enforces for each process by itself, whether or not there are cgroups.
 
     The data limit lies a little under the cgroup's, so that a script meets a MemoryError it can read before
-    it meets the out-of-memory killer.
+    it meets the out-of-memory killer. The process limit lies a little over it, as only the cgroup counts how
+    often it refused.
     """
     cpu_s = int(job.cpu_s) + 1
     limits = {
@@ -142,7 +144,7 @@ def _set_limits(job: Job, baseline_bytes: int) -> None:
         resource.RLIMIT_DATA: baseline_bytes + int(job.memory_mb * 2**20 * 0.95),
         resource.RLIMIT_FSIZE: job.file_mb * 2**20,
         resource.RLIMIT_NOFILE: job.open_files,
-        resource.RLIMIT_NPROC: job.processes,
+        resource.RLIMIT_NPROC: job.processes + in_cgroup,
         resource.RLIMIT_MEMLOCK: 2**16,
         resource.RLIMIT_MSGQUEUE: 0,
     }

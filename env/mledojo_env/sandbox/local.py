@@ -25,6 +25,10 @@ MAX_SOURCE_BYTES = 1_000_000
 _FILES_LISTED = 200
 _ANSWER_TIMEOUT_S = 30.0
 _CANCEL_WAIT_S = 1.0
+# Limits beyond these are as good as none, and what the kernel takes as numbers.
+_FOREVER_S = 1e8
+_VERY_MUCH = 2**31
+_MOST_PROCESSES = 2**22
 # Far from the ids of people, services and containers; 256 for each launcher.
 _FIRST_USER = 2**31
 _USERS_EACH = 256
@@ -53,15 +57,18 @@ class LocalSandbox:
     ) -> None:
         self._packages = tuple(packages)
         self._preload = preload
-        self.max_concurrent = max_concurrent or os.cpu_count() or 1
-        self._lock = threading.RLock()
-        self._connection: Connection | None = None
-        self._owner = os.getpid()
+        self.max_concurrent = max_concurrent or len(os.sched_getaffinity(0))
         self._is_closed = False
         self._session_numbers = itertools.count(1)
+        self.start_afresh()
+        _open_sandboxes.add(self)
+
+    def start_afresh(self) -> None:
+        """Forget what runs, without ending it: what a forked copy of the process must do, nobody else."""
+        self._lock = threading.RLock()
+        self._connection: Connection | None = None
         self._queue: deque[_Run] = deque()
         self._running: set[_Run] = set()
-        _open_sandboxes.add(self)
 
     async def session(self) -> LocalSession:
         """Open a session; the first one starts the fork-server, which takes seconds.
@@ -82,9 +89,6 @@ class LocalSandbox:
 
     def _connect(self) -> Connection:
         with self._lock:
-            if self._owner != os.getpid():  # a fork: the launcher belongs to the parent
-                self._owner, self._connection = os.getpid(), None
-                self._queue, self._running = deque(), set()
             if self._is_closed:
                 raise SandboxError("The sandbox is closed.")
             if self._connection is not None and not self._connection.is_alive:
@@ -142,7 +146,7 @@ class LocalSandbox:
             queued, self._queue = list(self._queue), deque()
         for run in queued:
             run.future.set_exception(SandboxError("The sandbox is closed."))
-        if connection is not None and self._owner == os.getpid():
+        if connection is not None:
             connection.close()
 
     def __enter__(self) -> Self:
@@ -209,6 +213,7 @@ class LocalSession:
         if refusal is not None:
             return refusal
         self._check_usable()
+        self._check_data(data)
         run = _Run(self._connection, self._request(data, limits, seed), source)
         self._run = run
         self._sandbox.submit(run)
@@ -226,40 +231,48 @@ class LocalSession:
         """Kill an execution that nobody awaits any more and see its end."""
         if self._sandbox.withdraw(run):
             return
+        run.future.add_done_callback(_discard)
         run.cancel()
-        done, _ = await asyncio.wait([waiter], timeout=_CANCEL_WAIT_S)
-        for future in done:
-            if future.exception() is None:
-                protocol.close_all(future.result()[1])
+        await asyncio.wait([waiter], timeout=_CANCEL_WAIT_S)
 
     def _request(self, data: Path, limits: Limits, seed: int) -> dict[str, Any]:
-        if not data.is_dir():
-            raise SandboxError(f"The data directory {data} does not exist or is not a directory.")
         return {
             "op": "run",
             "data": str(data.resolve()),
-            "timeout_s": limits.timeout_s,
+            "timeout_s": min(limits.timeout_s, _FOREVER_S),
             "output_bytes": limits.output_kb * 1024,
             "job": {
                 "session": self._number,
                 "user": self._user,
-                "disk_mb": limits.disk_mb,
-                "memory_mb": limits.memory_mb,
-                "file_mb": limits.file_mb,
-                "processes": limits.processes,
+                "disk_mb": min(limits.disk_mb, _VERY_MUCH),
+                "memory_mb": min(limits.memory_mb, _VERY_MUCH),
+                "file_mb": min(limits.file_mb, _VERY_MUCH),
+                "processes": min(limits.processes, _MOST_PROCESSES),
                 "open_files": limits.open_files,
-                "cpu_s": outcome.cpu_limit(limits),
+                "cpu_s": min(outcome.cpu_limit(limits), _FOREVER_S),
                 "threads": limits.threads,
                 "seed": seed,
             },
         }
+
+    def _check_data(self, data: Path) -> None:
+        """Raise `SandboxError` if code could not read what it is given."""
+        if not data.is_dir():
+            raise SandboxError(f"The data directory {data} does not exist or is not a directory.")
+        if self._connection.protections["rootless"]:
+            return  # code runs as this very user
+        for path in (data, *data.iterdir()):
+            wanted = 0o005 if path.is_dir() else 0o004
+            if path.stat().st_mode & wanted != wanted:
+                raise SandboxError(
+                    f"{path} cannot be read by other users, and code runs as one. Run: chmod -R o+rX {data}"
+                )
 
     def _conclude(self, header: dict[str, Any], fds: list[int], limits: Limits) -> ExecutionResult:
         parts = [protocol.read_file(fd) for fd in fds]
         problem = header["problem"]
         if problem and not header.get("out_of_memory_kills") and not header.get("reason"):
             raise SandboxError(f"The sandbox could not be set up for an execution: {problem}.")
-        space = os.fstatvfs(self._directory)
         evidence = outcome.Evidence(
             wait_status=header["wait_status"],
             reason=header["reason"],
@@ -268,13 +281,19 @@ class LocalSession:
             peak_mb=header["peak_mb"],
             out_of_memory_kills=header["out_of_memory_kills"],
             processes_denied=header["processes_denied"],
-            disk_is_full=space.f_bavail == 0 or space.f_favail == 0,
+            disk_is_full=self._is_full(),
             report=outcome.Report.parse(parts[4] + parts[5]),
         )
         stdout = outcome.join_ends(parts[0], parts[1], header["dropped"][0])
         stderr = outcome.join_ends(parts[2], parts[3], header["dropped"][1])
-        files = workdir.list_files(self._directory, _FILES_LISTED)
+        files = {} if self._is_closed else workdir.list_files(self._directory, _FILES_LISTED)
         return outcome.to_result(evidence, limits, stdout, stderr, files)
+
+    def _is_full(self) -> bool:
+        if self._is_closed:
+            return False
+        space = os.fstatvfs(self._directory)
+        return space.f_bavail == 0 or space.f_favail == 0
 
     def read(self, name: str, max_bytes: int) -> bytes:
         """Return a regular file of the working directory; see `Session.read`."""
@@ -340,6 +359,12 @@ class LocalSession:
             raise SandboxError("The fork-server died and the session's working directory with it.")
 
 
+def _discard(answered: Future[Answer]) -> None:
+    """Close the descriptors of an answer that nobody wants."""
+    if answered.exception() is None:
+        protocol.close_all(answered.result()[1])
+
+
 def _encode(code: str) -> tuple[ExecutionResult | None, bytes]:
     """Return a refusal, or none and the source text in UTF-8."""
     if not isinstance(code, str):
@@ -376,3 +401,13 @@ def shared_sandbox() -> LocalSandbox:
 def _close_all() -> None:
     for sandbox in list(_open_sandboxes):
         sandbox.close()
+
+
+def _start_afresh() -> None:
+    global _shared_lock
+    _shared_lock = threading.Lock()
+    for sandbox in list(_open_sandboxes):
+        sandbox.start_afresh()
+
+
+os.register_at_fork(after_in_child=_start_afresh)

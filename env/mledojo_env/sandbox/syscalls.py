@@ -197,6 +197,8 @@ def open_beneath(directory: int, name: str, flags: int) -> int:
     Raises:
         OSError: ELOOP for a symbolic link, EXDEV for a path that leaves the directory, as openat2(2).
     """
+    if "\0" in name:
+        raise ValueError("a file name cannot hold NUL bytes")
     resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV
     how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, resolve)
     return syscall(_NR_OPENAT2, directory, os.fsencode(name), how, len(how))
