@@ -1,0 +1,259 @@
+"""What a task is: its facts, its files, and how a submission to it is scored."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from mledojo_env.errors import TaskDataError
+from mledojo_env.prepare import CHECKSUMS, Prepared, prepare_bundled
+from mledojo_env.typed_yaml import load_yaml
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from mledojo_env.leaderboard import Leaderboard
+    from mledojo_env.metrics import Metric
+
+DOMAINS = ("tabular", "vision", "nlp", "time-series", "audio", "graph", "recsys", "signal", "multimodal")
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Facts):
+    """Where a task's data comes from. Training and benchmark tasks must not share a `name`."""
+
+    name: str
+    via: str = ""
+    url: str = ""
+    licence: str
+
+
+class MetricFacts(_Facts):
+    """A metric of the registry and its parameters."""
+
+    name: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class SubmissionFormat(_Facts):
+    """The columns of a submission, and what the target columns hold."""
+
+    id: list[str] = Field(min_length=1)
+    targets: list[str] = Field(min_length=1)
+    value: Literal["number", "probability", "label"]
+
+
+class TaskLimits(_Facts):
+    """What one run of an agent's script may use."""
+
+    timeout_s: float = Field(default=60.0, gt=0)
+    validate_timeout_s: float = Field(default=10.0, gt=0)
+    memory_mb: int = Field(default=2048, gt=0)
+
+
+class Preparation(_Facts):
+    """How raw files become public and private ones. `bundled`: they lie beside task.yaml, compressed."""
+
+    strategy: Literal["bundled"]
+    params: dict[str, Any] = Field(default_factory=dict)
+    seed: int = 0
+
+
+class BoardFacts(_Facts):
+    """Who is on the leaderboard: people, or reference pipelines fitted by us."""
+
+    kind: Literal["human", "reference"]
+
+
+class TaskFacts(_Facts):
+    """The content of task.yaml."""
+
+    id: str
+    title: str
+    domain: str
+    kind: str
+    split: Literal["train", "benchmark"]
+    source: Source
+    metric: MetricFacts
+    submission: SubmissionFormat
+    public: dict[str, str]
+    limits: TaskLimits = TaskLimits()
+    prepare: Preparation
+    leaderboard: BoardFacts | None = None
+    quarantine: str | None = None  # why the task is left out, if it is
+
+    @field_validator("domain")
+    @classmethod
+    def _known_domain(cls, value: str) -> str:
+        if value not in DOMAINS:
+            raise ValueError(f"domain {value!r} is not one of {', '.join(DOMAINS)}.")
+        return value
+
+
+def read_facts(folder: Path) -> TaskFacts:
+    """Read and check a task's task.yaml.
+
+    Raises:
+        ConfigError: If it is missing or wrong; names the line and the nearest valid key.
+    """
+    return load_yaml(folder / "task.yaml", TaskFacts)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A task on this machine. Its data is prepared on first use and cached; see `mledojo_env.prepare`."""
+
+    folder: Path
+    facts: TaskFacts
+    _cached: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> Task:
+        """Return the task that lies in a folder.
+
+        Raises:
+            ConfigError: If its task.yaml is missing or wrong.
+        """
+        return cls(folder.resolve(), read_facts(folder))
+
+    @property
+    def id(self) -> str:
+        """The id, e.g. `offline/concrete-strength`."""
+        return self.facts.id
+
+    @property
+    def title(self) -> str:
+        """The title, as a person reads it."""
+        return self.facts.title
+
+    @property
+    def domain(self) -> str:
+        """One of `DOMAINS`."""
+        return self.facts.domain
+
+    @property
+    def kind(self) -> str:
+        """What is predicted, e.g. `regression`."""
+        return self.facts.kind
+
+    @property
+    def split(self) -> str:
+        """`train` or `benchmark`."""
+        return self.facts.split
+
+    @property
+    def source(self) -> Source:
+        """Where the data comes from."""
+        return self.facts.source
+
+    @property
+    def submission(self) -> SubmissionFormat:
+        """The columns of a submission."""
+        return self.facts.submission
+
+    @property
+    def public_files(self) -> dict[str, str]:
+        """Every file that code sees in /data, with a line on each."""
+        return self.facts.public
+
+    @property
+    def limits(self) -> TaskLimits:
+        """What one run may use."""
+        return self.facts.limits
+
+    @cached_property
+    def metric(self) -> Metric:
+        """The metric.
+
+        Raises:
+            ConfigError: If the registry has no metric of this name, or it does not take these parameters.
+        """
+        from mledojo_env.metrics import get_metric
+
+        return get_metric(self.facts.metric.name, self.facts.metric.params)
+
+    @cached_property
+    def description(self) -> str:
+        """The description, Markdown."""
+        path = self.folder / "description.md"
+        try:
+            return path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise TaskDataError(f"Cannot read {path}: {error.strerror}. A task needs a description.") from error
+
+    @cached_property
+    def leaderboard(self) -> Leaderboard | None:
+        """The leaderboard; None for a task without one."""
+        if self.facts.leaderboard is None:
+            return None
+        from mledojo_env.leaderboard import Leaderboard
+
+        return Leaderboard.from_csv(
+            self.folder / "private" / "leaderboard.csv",
+            higher_is_better=self.metric.higher_is_better,
+            kind=self.facts.leaderboard.kind,
+        )
+
+    @cached_property
+    def data_hash(self) -> str:
+        """12 hex digits over the checksums of all data files: equal data, equal hash."""
+        try:
+            return hashlib.sha256((self.folder / CHECKSUMS).read_bytes()).hexdigest()[:12]
+        except OSError as error:
+            raise TaskDataError(f"Cannot read {self.folder / CHECKSUMS}: {error.strerror}.") from error
+
+    @cached_property
+    def _prepared(self) -> Prepared:
+        return prepare_bundled(self.folder, self.id, self.data_hash, self.submission.id)
+
+    @property
+    def public_dir(self) -> Path:
+        """The folder that code sees as /data.
+
+        Raises:
+            TaskDataError: If files are missing or differ from their checksums, or the cache cannot be written.
+        """
+        return self._prepared.public
+
+    @property
+    def sample_dir(self) -> Path:
+        """A small version of `public_dir`, for `validate_code`."""
+        return self._prepared.sample
+
+    def answers(self) -> DataFrame:
+        """Return the hidden answers: id and target columns, and `part` (public or private)."""
+        return self._frame(self._prepared.private / "answers.csv").copy()
+
+    def sample_submission(self) -> DataFrame:
+        """Return the sample submission."""
+        return self._frame(self.public_dir / "sample_submission.csv").copy()
+
+    def score(self, submission: DataFrame, answers: DataFrame) -> float:
+        """Return the score of a submission, a finite float in the metric's own unit.
+
+        Args:
+            submission: Id and target columns in any order, one row an id in any order.
+            answers: The same columns with the truth; a `part` column is ignored.
+
+        Raises:
+            InvalidSubmission: If it cannot be scored; names the column or the first bad id.
+        """
+        from mledojo_env.grading import score_frame
+
+        return score_frame(submission, answers, self.submission, self.metric)
+
+    def _frame(self, path: Path) -> DataFrame:
+        """Read a table once; ids stay text, so that 007 is not 7."""
+        import pandas as pd
+
+        if str(path) not in self._cached:
+            self._cached[str(path)] = pd.read_csv(path, dtype=dict.fromkeys(self.submission.id, str))
+        return self._cached[str(path)]
