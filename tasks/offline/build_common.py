@@ -27,7 +27,9 @@ import os
 import subprocess
 import sys
 import tarfile
+import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -149,6 +151,23 @@ def read_rda(content: bytes) -> dict[str, pd.DataFrame]:
     import rdata
 
     return dict(rdata.conversion.convert(rdata.parser.parse_data(content)))
+
+
+def read_r_lazy_data(index: bytes, database: bytes) -> dict[str, object]:
+    """Return the objects of an installed R package's lazy data, `Rdata.rdx` and `Rdata.rdb`, by name.
+
+    The index gives offset and length of each object; there lie its size in four bytes and a zlib stream.
+    """
+    import rdata
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Unknown file type")
+        places = rdata.conversion.convert(rdata.parser.parse_data(index))["variables"]
+        streams = {
+            str(name): database[start + 4 : start + length] for name, (start, length) in places.items()
+        }
+        parsed = {name: rdata.parser.parse_data(zlib.decompress(data)) for name, data in streams.items()}
+    return {name: rdata.conversion.convert(tree) for name, tree in parsed.items()}
 
 
 # --------------------------------------------------------------------------- deterministic files
