@@ -10,10 +10,16 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from mledojo_train.generation.base import Completion, Sampling
 
@@ -103,8 +109,12 @@ class TransformersGenerator:
                 max_new_tokens=max(request.max_new_tokens for request in batch),
                 eos_token_id=self._eos,
                 pad_token_id=self._pad,
-                logits_processor=LogitsProcessorList([record]),
-                **self._sampling_arguments(),
+                # transformers runs given processors before its own warpers: bring the warpers along, record last.
+                logits_processor=LogitsProcessorList([*self._warpers(), record]),
+                do_sample=self._sampling.temperature > 0,
+                temperature=1.0,
+                top_k=0,
+                top_p=1.0,
             )
         new = output[:, longest:].cpu()
         logprobs = record.finish(output).cpu()
@@ -113,16 +123,16 @@ class TransformersGenerator:
             for row, request in enumerate(batch)
         ]
 
-    def _sampling_arguments(self) -> dict[str, Any]:
+    def _warpers(self) -> list[LogitsProcessor]:
         sampling = self._sampling
-        if sampling.temperature == 0:
-            return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-        return {
-            "do_sample": True,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "top_k": sampling.top_k,
-        }
+        warpers: list[LogitsProcessor] = []
+        if sampling.temperature not in (0, 1):
+            warpers.append(TemperatureLogitsWarper(sampling.temperature))
+        if sampling.top_k:
+            warpers.append(TopKLogitsWarper(sampling.top_k))
+        if sampling.top_p < 1:
+            warpers.append(TopPLogitsWarper(sampling.top_p))
+        return warpers
 
     def _cut(self, ids: list[int], logprobs: list[float], limit: int) -> Completion:
         """Drop what follows the end-of-turn token or the request's own limit."""
@@ -134,8 +144,8 @@ class TransformersGenerator:
 class _RecordLogprobs(LogitsProcessor):
     """Keeps the log-probs of sampled tokens without keeping a step's logits longer than a step.
 
-    `output_logits=True` would hold steps x batch x vocabulary floats: 10 GB for 16 rows of a Qwen model. As the
-    last processor this sees the scores after temperature, the distribution that tokens are drawn from.
+    `output_logits=True` would hold steps x batch x vocabulary floats: 10 GB for 16 rows of a Qwen model. The last
+    processor sees the scores after temperature, top-k and top-p: the distribution that tokens are drawn from.
     """
 
     def __init__(self) -> None:
