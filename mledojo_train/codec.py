@@ -81,7 +81,11 @@ class FencedCodec:
         longest = max((len(run) for run in re.findall(r"`{3,}", action.argument)), default=2)
         fence = "`" * (longest + 1)
         head = f"{action.name} final" if action.final else str(action.name)
-        body = action.argument if not action.argument or action.argument.endswith("\n") else action.argument + "\n"
+        body = (
+            action.argument
+            if not action.argument or action.argument.endswith("\n")
+            else action.argument + "\n"
+        )
         text = f"{fence}{head}\n{body}{fence}"
         return {"role": "assistant", "content": f"{thought}\n{text}" if thought else text}
 
@@ -124,7 +128,12 @@ class ToolCallCodec:
         last = {"last": {"type": "integer", "description": "How many past steps to show."}}
         self.tools: list[dict[str, Any]] | None = [
             _schema(ActionName.REQUEST_INFO, "Read about the task.", topic, ["topic"]),
-            _schema(ActionName.VALIDATE_CODE, "Run a script quickly on a small sample; not graded.", code, ["code"]),
+            _schema(
+                ActionName.VALIDATE_CODE,
+                "Run a script quickly on a small sample; not graded.",
+                code,
+                ["code"],
+            ),
             _schema(
                 ActionName.EXECUTE_CODE,
                 "Run a script in full; the submission.csv that it writes is graded.",
@@ -203,9 +212,14 @@ def make_codec(name: str) -> Codec:
     Raises:
         ConfigError: If there is none; names the nearest.
     """
-    codecs: dict[str, type[FencedCodec] | type[ToolCallCodec]] = {"fenced": FencedCodec, "tools": ToolCallCodec}
+    codecs: dict[str, type[FencedCodec] | type[ToolCallCodec]] = {
+        "fenced": FencedCodec,
+        "tools": ToolCallCodec,
+    }
     if name not in codecs:
-        raise ConfigError(f"Unknown action format {name!r}; expected {' or '.join(codecs)}.{did_you_mean(name, codecs)}")
+        raise ConfigError(
+            f"Unknown action format {name!r}; expected {' or '.join(codecs)}.{did_you_mean(name, codecs)}"
+        )
     return codecs[name]()
 
 
@@ -249,7 +263,9 @@ def _action(name: str, argument: str, *, final: bool) -> Action | MalformedActio
     return Action(kind, "" if kind is ActionName.RESET else argument)
 
 
-def _schema(name: ActionName, description: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+def _schema(
+    name: ActionName, description: str, properties: dict[str, Any], required: list[str]
+) -> dict[str, Any]:
     parameters = {"type": "object", "properties": properties, "required": required}
     return {
         "type": "function",

@@ -118,7 +118,9 @@ def parse_command_line(model: type[Run], arguments: Sequence[str] | None = None)
     while words:
         key = words.pop(0)
         if not key.startswith("--"):
-            raise ConfigError(f"Found {key!r} where an option was expected; write --key value or --key=value.")
+            raise ConfigError(
+                f"Found {key!r} where an option was expected; write --key value or --key=value."
+            )
         key, separator, value = key[2:].partition("=")
         if not separator:
             if not words:

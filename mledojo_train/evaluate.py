@@ -36,7 +36,9 @@ def row(name: str, domain: str, trajectory: Trajectory) -> Row:
         "reward": trajectory.reward,
         "result": trajectory.result,
         "actions": dict(Counter(step.action or MALFORMED for step in trajectory.steps)),
-        "failures": dict(Counter(step.action or MALFORMED for step in trajectory.steps if _failed(step.observation))),
+        "failures": dict(
+            Counter(step.action or MALFORMED for step in trajectory.steps if _failed(step.observation))
+        ),
         "steps": len(trajectory.steps),
         "policy_tokens": sum(trajectory.mask),
         "generate_s": sum(step.generate_s for step in trajectory.steps),
@@ -121,7 +123,9 @@ def table(summary: Mapping[str, Any]) -> Table:
     for heading in ("domain", "policy", "n", "rank", "valid", "validate fails", "execute fails", "actions"):
         printed.add_column(heading, justify="right" if heading == "n" else "left", overflow="fold")
     policies = summary["policies"]
-    domains = sorted({domain for figures in policies.values() for domain in figures} - {"all", "spec", "broken"})
+    domains = sorted(
+        {domain for figures in policies.values() for domain in figures} - {"all", "spec", "broken"}
+    )
     for domain in [*domains, "all"]:
         for name, figures in policies.items():
             if domain in figures:

@@ -38,7 +38,9 @@ def make_dataset(config: GRPORun, engine: RolloutEngine, tasks: Sequence[str]) -
     codec = make_codec(config.action_format)
     rows = []
     for task_id in tasks:
-        conversation = opening(engine.task(task_id), codec, config.episode.prompt_style, config.episode.max_steps)
+        conversation = opening(
+            engine.task(task_id), codec, config.episode.prompt_style, config.episode.max_steps
+        )
         prompt = [{**message, TASK_KEY: None} for message in conversation]
         prompt[-1][TASK_KEY] = task_id
         rows.append({"prompt": prompt})
@@ -53,7 +55,9 @@ def episode_reward(prompts: list[Any], episode_reward: list[float | None], **_: 
 class OnlineRollouts:
     """TRL's `rollout_func`: plays an episode for every prompt with the trainer's current model."""
 
-    def __init__(self, config: GRPORun, engine: RolloutEngine, writer: TrajectoryWriter | None = None) -> None:
+    def __init__(
+        self, config: GRPORun, engine: RolloutEngine, writer: TrajectoryWriter | None = None
+    ) -> None:
         self._config, self._engine, self._writer = config, engine, writer
         self._codec = make_codec(config.action_format)
         self._runner = asyncio.Runner()
@@ -73,7 +77,9 @@ class OnlineRollouts:
                 max_tokens=self._config.max_tokens,
             )
             try:
-                episodes = self._runner.run(self._engine.run(policy, specs, self._writer and self._writer.write))
+                episodes = self._runner.run(
+                    self._engine.run(policy, specs, self._writer and self._writer.write)
+                )
             finally:
                 generator.close()
         self._log(trainer, episodes)
@@ -109,7 +115,9 @@ class OnlineRollouts:
                 trainer._metrics[mode][f"episodes/{name}"].append(statistics.fmean(values))
 
 
-def make_trainer(config: GRPORun, model: Any, tokenizer: Any, dataset: Dataset, rollouts: OnlineRollouts) -> GRPOTrainer:
+def make_trainer(
+    config: GRPORun, model: Any, tokenizer: Any, dataset: Dataset, rollouts: OnlineRollouts
+) -> GRPOTrainer:
     """Return a `GRPOTrainer` whose completions come from online episodes."""
     from peft import LoraConfig
     from trl import GRPOConfig, GRPOTrainer
@@ -127,21 +135,27 @@ def make_trainer(config: GRPORun, model: Any, tokenizer: Any, dataset: Dataset, 
         max_completion_length=config.max_tokens,
     )
     if arguments.use_vllm:
-        raise ConfigError("use_vllm is set, but rollouts sample from the in-process model; remove it from trainer.")
+        raise ConfigError(
+            "use_vllm is set, but rollouts sample from the in-process model; remove it from trainer."
+        )
     return GRPOTrainer(
         model=model,
         args=arguments,
         reward_funcs=episode_reward,
         train_dataset=dataset,
         processing_class=tokenizer,
-        peft_config=build(LoraConfig, "lora", config.lora, task_type="CAUSAL_LM") if config.lora is not None else None,
+        peft_config=build(LoraConfig, "lora", config.lora, task_type="CAUSAL_LM")
+        if config.lora is not None
+        else None,
         rollout_func=rollouts,
     )
 
 
 def make_engine(config: GRPORun, sandbox: Sandbox) -> RolloutEngine:
     """Return the engine that plays this run's episodes."""
-    return RolloutEngine(sandbox, make_codec(config.action_format), config.episode, config_hash=config_hash(config))
+    return RolloutEngine(
+        sandbox, make_codec(config.action_format), config.episode, config_hash=config_hash(config)
+    )
 
 
 def trajectory_file(config: GRPORun, process_index: int) -> Path:
@@ -176,7 +190,9 @@ def _generation_model(trainer: GRPOTrainer) -> Iterator[Any]:
 def _task_of(prompt: list[dict[str, Any]]) -> str:
     task = prompt[-1].get(TASK_KEY)
     if not task:
-        raise ConfigError(f"A prompt's last message lacks {TASK_KEY!r}; build the dataset with grpo.make_dataset.")
+        raise ConfigError(
+            f"A prompt's last message lacks {TASK_KEY!r}; build the dataset with grpo.make_dataset."
+        )
     return str(task)
 
 

@@ -43,7 +43,9 @@ class NanoConfig:
         if self.hidden_size % self.heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}.")
         if self.vocab_size < 300:
-            raise ValueError(f"vocab_size {self.vocab_size} leaves no room beside 256 bytes; expected at least 300.")
+            raise ValueError(
+                f"vocab_size {self.vocab_size} leaves no room beside 256 bytes; expected at least 300."
+            )
 
 
 def train_tokenizer(texts: Iterable[str], config: NanoConfig) -> Any:

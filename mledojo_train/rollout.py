@@ -54,7 +54,9 @@ class EpisodeOptions:
 class RolloutEngine:
     """Plays episodes of a policy in a sandbox."""
 
-    def __init__(self, sandbox: Sandbox, codec: Codec, options: EpisodeOptions, *, config_hash: str = "") -> None:
+    def __init__(
+        self, sandbox: Sandbox, codec: Codec, options: EpisodeOptions, *, config_hash: str = ""
+    ) -> None:
         self._sandbox, self._codec, self._options = sandbox, codec, options
         self._config_hash = config_hash
         self._tasks: dict[str, Task] = {}

@@ -89,7 +89,9 @@ def check_writable(folder: str) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise ConfigError(f"Cannot write to {folder}: {error.strerror}. Choose another output_dir.") from error
+        raise ConfigError(
+            f"Cannot write to {folder}: {error.strerror}. Choose another output_dir."
+        ) from error
 
 
 def seed_everything(seed: int) -> None:

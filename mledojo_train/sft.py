@@ -49,7 +49,9 @@ def base_model(config: SFTRun, trajectories: list[Trajectory]) -> str:
     if PartialState().is_main_process:
         texts = [str(message["content"]) for episode in trajectories for message in episode.messages]
         parameters = make_nano(texts, folder, config.nano)
-        print(f"nano: {parameters / 1e6:.2f} M parameters, {config.nano.vocab_size} tokens, seed {config.nano.seed}")
+        print(
+            f"nano: {parameters / 1e6:.2f} M parameters, {config.nano.vocab_size} tokens, seed {config.nano.seed}"
+        )
     PartialState().wait_for_everyone()
     return str(folder)
 

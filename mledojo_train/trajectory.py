@@ -143,7 +143,9 @@ def read_trajectories(path: Path) -> Iterator[Trajectory]:
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
-        raise ConfigError(f"Cannot read {path}: {error.strerror}. Collect first: recipes/collect.py.") from error
+        raise ConfigError(
+            f"Cannot read {path}: {error.strerror}. Collect first: recipes/collect.py."
+        ) from error
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

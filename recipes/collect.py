@@ -29,7 +29,9 @@ def main() -> None:
         engine = RolloutEngine(sandbox, codec, config.episode, config_hash=config_hash(config))
         for name in config.policies:
             policy = load_policy(name, codec, config.sampling, max_tokens=config.max_tokens)
-            todo: list[EpisodeSpec] = [s for s in specs if (policy.name, engine.task(s.task).id, s.seed) not in done]
+            todo: list[EpisodeSpec] = [
+                s for s in specs if (policy.name, engine.task(s.task).id, s.seed) not in done
+            ]
             with episode_progress(f"collect {name}", len(todo), writer.write) as on_episode:
                 asyncio.run(engine.run(policy, todo, on_episode))
     episodes = list(read_trajectories(path))

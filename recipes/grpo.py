@@ -18,7 +18,10 @@ def main() -> None:
     config = parse_command_line(GRPORun)
     check_writable(config.output_dir)
     model, tokenizer = load_model(config.model_name_or_path)
-    with open_sandbox(config.sandbox) as sandbox, TrajectoryWriter(grpo.trajectory_file(config, process_index())) as writer:
+    with (
+        open_sandbox(config.sandbox) as sandbox,
+        TrajectoryWriter(grpo.trajectory_file(config, process_index())) as writer,
+    ):
         engine = grpo.make_engine(config, sandbox)
         rollouts = grpo.OnlineRollouts(config, engine, writer if config.save_rollouts else None)
         dataset = grpo.make_dataset(config, engine, expand_tasks(config.tasks))

@@ -41,7 +41,9 @@ class TransformersGenerator:
     another, so that the loop goes on serving executions meanwhile.
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sampling: Sampling) -> None:
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sampling: Sampling
+    ) -> None:
         self._model, self._sampling = model, sampling
         self._eos = _stop_ids(model, tokenizer)
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self._eos[0]
@@ -81,7 +83,9 @@ class TransformersGenerator:
                 for request in batch:
                     if not request.answer.done():
                         request.answer.set_exception(
-                            error if isinstance(error, Exception) else RuntimeError("generation was cancelled")
+                            error
+                            if isinstance(error, Exception)
+                            else RuntimeError("generation was cancelled")
                         )
                 if not isinstance(error, Exception):
                     raise

@@ -17,7 +17,9 @@ __all__ = ["SKILLS", "Actor", "Policy", "Reply", "ScriptedPolicy", "TokenRecord"
 KINDS = ("scripted", "local")
 
 
-def load_policy(spec: str, codec: Codec, sampling: Sampling | None = None, *, max_tokens: int = 8192) -> Policy:
+def load_policy(
+    spec: str, codec: Codec, sampling: Sampling | None = None, *, max_tokens: int = 8192
+) -> Policy:
     """Return the policy that a spec names.
 
     Args:
@@ -37,6 +39,8 @@ def load_policy(spec: str, codec: Codec, sampling: Sampling | None = None, *, ma
         from mledojo_train.policy.local import load_policy_model
 
         path, _, adapter = rest.partition("+")
-        return load_policy_model(spec, path, codec, sampling or Sampling(), adapter=adapter or None, max_tokens=max_tokens)
+        return load_policy_model(
+            spec, path, codec, sampling or Sampling(), adapter=adapter or None, max_tokens=max_tokens
+        )
     hint = did_you_mean(kind, KINDS)
     raise ConfigError(f"Unknown policy {spec!r}; expected scripted:<skill> or local:<path>[+adapter].{hint}")

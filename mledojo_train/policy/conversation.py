@@ -19,7 +19,9 @@ _STAND_IN: list[Message] = [{"role": "user", "content": _ASKED}, {"role": "assis
 class ConversationTokens:
     """The ids of one episode's conversation, with masks and log-probs."""
 
-    def __init__(self, tokenizer: Any, opening: list[Message], tools: list[dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self, tokenizer: Any, opening: list[Message], tools: list[dict[str, Any]] | None = None
+    ) -> None:
         self._tokenizer, self._tools = tokenizer, tools
         self._end = tokenizer.eos_token
         self.prompt_ids = self._encode(self._render(opening, generate=True))

@@ -56,7 +56,12 @@ class ModelActor:
     """One episode of a `ModelPolicy`."""
 
     def __init__(
-        self, generator: Generator, codec: Codec, tokens: ConversationTokens, max_new_tokens: int, max_tokens: int
+        self,
+        generator: Generator,
+        codec: Codec,
+        tokens: ConversationTokens,
+        max_new_tokens: int,
+        max_tokens: int,
     ) -> None:
         self._generator, self._codec, self._tokens = generator, codec, tokens
         self._max_new_tokens, self._max_tokens = max_new_tokens, max_tokens
@@ -74,7 +79,9 @@ class ModelActor:
         began = time.monotonic()
         completion = await self._generator.generate(self._tokens.ids, room)
         text = self._tokens.add_completion(completion.token_ids, completion.logprobs)
-        return Reply({"role": "assistant", "content": text}, self._codec.parse(text), time.monotonic() - began)
+        return Reply(
+            {"role": "assistant", "content": text}, self._codec.parse(text), time.monotonic() - began
+        )
 
     def tokens(self) -> TokenRecord:
         """Return the episode's exact tokens so far."""

@@ -30,7 +30,9 @@ SKILLS = {
     "mixed": Skill(asks=0.25, validates=0.25, errs=0.25, reviews=0.05, ends=0.1),
     "clean": Skill(asks=0.1, validates=0.1, errs=0.0, reviews=0.0, ends=0.1),
     "dummy": Skill(asks=0.0, validates=0.0, errs=0.0, reviews=0.0, ends=1.0, strong=("dummy",)),
-    "forest": Skill(asks=0.0, validates=0.0, errs=0.0, reviews=0.0, ends=0.0, strong=("forest", "linear-svm")),
+    "forest": Skill(
+        asks=0.0, validates=0.0, errs=0.0, reviews=0.0, ends=0.0, strong=("forest", "linear-svm")
+    ),
 }
 
 
@@ -40,7 +42,9 @@ class ScriptedPolicy:
     def __init__(self, skill: str, codec: Codec | None = None) -> None:
         if skill not in SKILLS:
             known = ", ".join(f"scripted:{name}" for name in SKILLS)
-            raise ConfigError(f"Unknown scripted policy {skill!r}; expected {known}.{did_you_mean(skill, SKILLS)}")
+            raise ConfigError(
+                f"Unknown scripted policy {skill!r}; expected {known}.{did_you_mean(skill, SKILLS)}"
+            )
         self.name = f"scripted:{skill}"
         self._skill = SKILLS[skill]
         self._codec = codec or FencedCodec()
@@ -91,7 +95,11 @@ class ScriptedActor:
         plan = random_plan(self._rng, self._domain, self._output)
         while self._skill.strong and plan.model not in self._skill.strong:
             plan = random_plan(self._rng, self._domain, self._output)
-        return replace(plan, mistake=self._rng.choice(MISTAKES)) if self._rng.random() < self._skill.errs else plan
+        return (
+            replace(plan, mistake=self._rng.choice(MISTAKES))
+            if self._rng.random() < self._skill.errs
+            else plan
+        )
 
 
 _CODE = (ActionName.VALIDATE_CODE, ActionName.EXECUTE_CODE)

@@ -91,10 +91,20 @@ _MODELS: dict[str, tuple[str, str | None, str | None, str]] = {
     "neighbors-15": ("neighbors", "KNeighborsClassifier", "KNeighborsRegressor", "n_neighbors=15"),
     "stump": ("tree", "DecisionTreeClassifier", "DecisionTreeRegressor", "max_depth=2"),
     "tree": ("tree", "DecisionTreeClassifier", "DecisionTreeRegressor", "random_state=0"),
-    "small-forest": ("ensemble", "RandomForestClassifier", "RandomForestRegressor", "n_estimators=5, max_depth=4"),
+    "small-forest": (
+        "ensemble",
+        "RandomForestClassifier",
+        "RandomForestRegressor",
+        "n_estimators=5, max_depth=4",
+    ),
     "forest": ("ensemble", "RandomForestClassifier", "RandomForestRegressor", "n_estimators=60"),
     "extra-trees": ("ensemble", "ExtraTreesClassifier", "ExtraTreesRegressor", "n_estimators=60"),
-    "boosting": ("ensemble", "HistGradientBoostingClassifier", "HistGradientBoostingRegressor", "max_iter=60"),
+    "boosting": (
+        "ensemble",
+        "HistGradientBoostingClassifier",
+        "HistGradientBoostingRegressor",
+        "max_iter=60",
+    ),
     "slow-boosting": (
         "ensemble",
         "HistGradientBoostingClassifier",
@@ -175,7 +185,9 @@ def write(plan: Plan) -> str:
     parts.append("y = np.log1p(y)" if plan.log_target else "")
     parts.append(f"from sklearn.{module} import {name}\nmodel = {name}({arguments})")
     parts.append("n = len(train)\nmodel.fit(X[:n], y)")
-    prediction = "model.predict_proba(X[n:])[:, 1]" if plan.output == "probability" else "model.predict(X[n:])"
+    prediction = (
+        "model.predict_proba(X[n:])[:, 1]" if plan.output == "probability" else "model.predict(X[n:])"
+    )
     if plan.log_target:
         prediction = f"np.expm1({prediction})"
     parts.append(f"sub[target] = {prediction}")

@@ -21,7 +21,9 @@ TEXTS = [
 def nano_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A nano checkpoint with random weights, small enough to be made in a second."""
     folder = tmp_path_factory.mktemp("nano")
-    make_nano(TEXTS, folder, NanoConfig(vocab_size=600, hidden_size=32, intermediate_size=64, layers=2, heads=2))
+    make_nano(
+        TEXTS, folder, NanoConfig(vocab_size=600, hidden_size=32, intermediate_size=64, layers=2, heads=2)
+    )
     return folder
 
 

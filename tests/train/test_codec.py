@@ -19,7 +19,10 @@ FENCED, TOOLS = FencedCodec(), ToolCallCodec()
         ("```get_history\n3\n```", Action(ActionName.GET_HISTORY, "3")),
         ("```python\nexample\n```\n```validate_code\nx = 1\n```", Action(ActionName.VALIDATE_CODE, "x = 1")),
         ("````execute_code\ns = '''\n```\n'''\n````", Action(ActionName.EXECUTE_CODE, "s = '''\n```\n'''")),
-        ("<think>\n```reset\n```\n</think>\n```request_info\ndata\n```", Action(ActionName.REQUEST_INFO, "data")),
+        (
+            "<think>\n```reset\n```\n</think>\n```request_info\ndata\n```",
+            Action(ActionName.REQUEST_INFO, "data"),
+        ),
     ],
 )
 def test_fenced_replies_that_hold_one_action(reply: str, expected: Action) -> None:
@@ -74,7 +77,10 @@ def test_no_reply_crashes_a_codec(reply: str) -> None:
             'Hm.<tool_call>{"name": "request_info", "arguments": "{\\"topic\\": \\"data\\"}"}</tool_call>',
             Action(ActionName.REQUEST_INFO, "data"),
         ),
-        ('<tool_call>{"name": "get_history", "arguments": {"last": 2}}</tool_call>', Action(ActionName.GET_HISTORY, "2")),
+        (
+            '<tool_call>{"name": "get_history", "arguments": {"last": 2}}</tool_call>',
+            Action(ActionName.GET_HISTORY, "2"),
+        ),
     ],
 )
 def test_tool_calls(reply: str, expected: Action) -> None:
@@ -89,7 +95,10 @@ def test_tool_calls(reply: str, expected: Action) -> None:
         ("<tool_call>{'name': 1}</tool_call>", "not valid JSON"),
         ("<tool_call>[1]</tool_call>", "object"),
         ('<tool_call>{"name": "run", "arguments": {}}</tool_call>', "unknown tool 'run'"),
-        ('<tool_call>{"name": "execute_code", "arguments": {"script": "x"}}</tool_call>', "unknown argument 'script'"),
+        (
+            '<tool_call>{"name": "execute_code", "arguments": {"script": "x"}}</tool_call>',
+            "unknown argument 'script'",
+        ),
         ('<tool_call>{"name": "execute_code", "arguments": [1]}</tool_call>', "not a JSON object"),
         ('<tool_call>{"name": "execute_code", "arguments": {}}</tool_call>', "no code"),
     ],

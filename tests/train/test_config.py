@@ -40,7 +40,9 @@ def test_every_config_parses_and_opens_with_its_launch_command(path: Path) -> No
             build(LoraConfig, "lora", config.lora, task_type="CAUSAL_LM")
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs/accelerate").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "configs/accelerate").glob("*.yaml")), ids=lambda path: path.stem
+)
 def test_every_accelerate_config_is_one(path: Path) -> None:
     from accelerate.commands.config.config_args import load_config_from_file
 
@@ -56,7 +58,15 @@ def write(tmp_path: Path, text: str) -> list[str]:
 
 def test_the_command_line_overrides_the_file(tmp_path: Path) -> None:
     words = write(tmp_path, "output_dir: a\nmodel_name_or_path: m\nsampling: {temperature: 0.5}\n")
-    words += ["--output_dir=b", "--sampling.max_new_tokens", "7", "--trainer.learning_rate", "1.0e-3", "--tasks", "[x]"]
+    words += [
+        "--output_dir=b",
+        "--sampling.max_new_tokens",
+        "7",
+        "--trainer.learning_rate",
+        "1.0e-3",
+        "--tasks",
+        "[x]",
+    ]
     config = parse_command_line(GRPORun, words)
     assert (config.output_dir, config.sampling.temperature, config.sampling.max_new_tokens) == ("b", 0.5, 7)
     assert config.trainer == {"learning_rate": 1e-3}

@@ -52,7 +52,9 @@ def test_a_turn_cut_by_its_limit_is_closed_for_it(nano: tuple[Any, Any]) -> None
     tokenizer = nano[1]
     record = play(tokenizer, cut=True).record()
     assert tokenizer.decode(record.completion_ids).count("<|im_end|>") == 2 + len(OBSERVATIONS)
-    closers = [m for i, m in zip(record.completion_ids, record.mask, strict=True) if i == tokenizer.eos_token_id]
+    closers = [
+        m for i, m in zip(record.completion_ids, record.mask, strict=True) if i == tokenizer.eos_token_id
+    ]
     assert closers == [0] * len(closers)
 
 

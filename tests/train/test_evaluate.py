@@ -9,7 +9,9 @@ from mledojo_train import evaluate
 from mledojo_train.trajectory import Step, Trajectory
 
 
-def episode(task: str, rank: float, *, actions: str = "e", failed: str = "", error: str | None = None) -> Trajectory:
+def episode(
+    task: str, rank: float, *, actions: str = "e", failed: str = "", error: str | None = None
+) -> Trajectory:
     names = {"v": "validate_code", "e": "execute_code", "m": None}
     steps = [
         Step("", names[a], "", {"status": "failed" if str(i) in failed else "ok"}, "", 0.0, 1.0, 2.0)
@@ -38,7 +40,9 @@ def test_figures_by_hand() -> None:
     assert figures["valid_rate"]["mean"] == pytest.approx((0.5 + 1) / 2)
     assert figures["execute_failure_rate"]["mean"] == pytest.approx((0.5 + 0) / 2)
     assert figures["validate_failure_rate"]["mean"] == 1.0
-    assert figures["action_mix"] == pytest.approx({"execute_code": 4 / 6, "validate_code": 1 / 6, "malformed": 1 / 6})
+    assert figures["action_mix"] == pytest.approx(
+        {"execute_code": 4 / 6, "validate_code": 1 / 6, "malformed": 1 / 6}
+    )
 
 
 def test_episodes_that_we_broke_are_counted_and_left_out() -> None:

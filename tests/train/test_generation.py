@@ -8,7 +8,9 @@ from mledojo_train.generation import Sampling
 from mledojo_train.generation.in_process import TransformersGenerator
 
 
-def generate(nano: tuple[Any, Any], prompts: list[list[int]], sampling: Sampling, limit: int = 20) -> list[Any]:
+def generate(
+    nano: tuple[Any, Any], prompts: list[list[int]], sampling: Sampling, limit: int = 20
+) -> list[Any]:
     model, tokenizer = nano
     generator = TransformersGenerator(model, tokenizer, sampling)
 

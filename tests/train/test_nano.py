@@ -10,7 +10,11 @@ SMALL = NanoConfig(vocab_size=400, hidden_size=32, intermediate_size=64, layers=
 
 
 def test_the_default_size_is_what_the_issue_asks_for(tmp_path: Path) -> None:
-    assert 1e6 <= make_nano((f"value {i * 7919 % 10007} of {i}\n" for i in range(5000)), tmp_path, NanoConfig()) <= 6e6
+    assert (
+        1e6
+        <= make_nano((f"value {i * 7919 % 10007} of {i}\n" for i in range(5000)), tmp_path, NanoConfig())
+        <= 6e6
+    )
 
 
 def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_state_alone(tmp_path: Path) -> None:

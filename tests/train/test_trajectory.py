@@ -18,7 +18,10 @@ def episode(seed: int = 0, **changes: object) -> Trajectory:
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "t.jsonl"
-    written = [episode(1, completion_ids=[3, 4], mask=[1, 0], logprobs=[-0.123456789, 0.0]), episode(2, reward=None)]
+    written = [
+        episode(1, completion_ids=[3, 4], mask=[1, 0], logprobs=[-0.123456789, 0.0]),
+        episode(2, reward=None),
+    ]
     with TrajectoryWriter(path) as writer:
         for one in written:
             writer.write(one)
@@ -38,7 +41,9 @@ def test_a_line_cut_by_a_crash_costs_itself_only(tmp_path: Path) -> None:
     assert [t.seed for t in read_trajectories(path)] == [1, 7]
 
 
-@pytest.mark.parametrize("line", ['{"schema_version": 99, "steps": []}', "[]", '{"schema_version": 1, "steps": [{}]}'])
+@pytest.mark.parametrize(
+    "line", ['{"schema_version": 99, "steps": []}', "[]", '{"schema_version": 1, "steps": [{}]}']
+)
 def test_a_line_of_something_else_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text(episode().to_json() + "\n" + line + "\n")
