@@ -40,12 +40,15 @@ def welcome(task: Task, timeout_s: float) -> str:
 
 
 def _overview(task: Task) -> str:
-    return f"{task.title}\n\n{task.description.strip()}"
+    description = task.description.strip()
+    return description if description.startswith("# ") else f"{task.title}\n\n{description}"
 
 
 def _metric(task: Task) -> str:
-    direction = "higher" if task.metric.higher_is_better else "lower"
-    return f"Metric: {task.metric.name}, {direction} is better."
+    metric = task.metric
+    direction = "higher" if metric.higher_is_better else "lower"
+    params = ", ".join(f"{name} = {value}" for name, value in metric.params.items())
+    return f"Metric: {metric.name}{f' ({params})' if params else ''}, {direction} is better."
 
 
 def _leaderboard(task: Task) -> str:
