@@ -148,4 +148,3 @@ def _number(text: str, path: Path, line: int, column: str) -> float:
             f"{path}, line {line}: {column} is {text[:40]!r}; expected a finite number. Run build.py."
         )
     return value
-

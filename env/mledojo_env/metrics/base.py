@@ -112,7 +112,9 @@ class _Definition:
     def _known_params(self) -> dict[str, Any]:
         hints = get_type_hints(self.function)
         keyword_only = inspect.Parameter.KEYWORD_ONLY
-        names = [p.name for p in inspect.signature(self.function).parameters.values() if p.kind is keyword_only]
+        names = [
+            p.name for p in inspect.signature(self.function).parameters.values() if p.kind is keyword_only
+        ]
         return {**dict.fromkeys(self.column_params, str), **{name: hints[name] for name in names}}
 
     def _check(self, key: str, value: Any, expected: Any) -> Any:
@@ -161,7 +163,9 @@ def get_metric(name: str, params: Mapping[str, Any] | None = None) -> Metric:
     definitions = _definitions()
     if name not in definitions:
         hint = did_you_mean(name, definitions)
-        raise ConfigError(f"Unknown metric {name!r}; expected one of: {', '.join(sorted(definitions))}.{hint}")
+        raise ConfigError(
+            f"Unknown metric {name!r}; expected one of: {', '.join(sorted(definitions))}.{hint}"
+        )
     return definitions[name].make(params or {})
 
 

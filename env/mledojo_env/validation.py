@@ -1,0 +1,298 @@
+"""A submission against the answers: the same rows in the same order, every cell fit to be scored, or a reason.
+
+Messages are one line for the agent; they name the column or the first bad id.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mledojo_env.errors import GradingError, InvalidSubmission
+from mledojo_env.metrics import Metric, Prediction
+from mledojo_env.submission import check_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pandas import DataFrame, Series
+
+    from mledojo_env.task import SubmissionFormat
+
+_JOINT = "\x1f"  # between the parts of an id of several columns
+_WHOLE = re.compile(r"-?(0|[1-9]\d*)")
+_WHOLE_AS_FLOAT = re.compile(r"(-?(?:0|[1-9]\d*))\.0*")
+_BLANKS = frozenset({"", "nan", "na", "n/a", "<na>", "nat", "none", "null"})
+_PROBABILITY_SLACK = 1e-6  # float32 rows that sum to one overshoot by less
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Answers and predictions, row by row, in the order of the answers.
+
+    One target gives shape (rows,), several (rows, targets). Labels are numbers or text, alike on both sides.
+    """
+
+    y_true: np.ndarray
+    y_pred: np.ndarray
+    columns: dict[str, np.ndarray]  # what the metric needs besides, shape (rows,)
+
+
+def align(submission: DataFrame, answers: DataFrame, form: SubmissionFormat, metric: Metric) -> Aligned:
+    """Return answers and predictions row by row.
+
+    Args:
+        submission: Id and target columns, as text or typed, rows and columns in any order.
+        answers: The same columns with the truth, and what the metric needs; others are ignored.
+        form: Which columns are ids and targets, and what targets hold.
+        metric: Decides with `form` what a prediction may be.
+
+    Raises:
+        InvalidSubmission: If columns, ids or a value do not fit.
+        GradingError: If the answers themselves do not.
+    """
+    for name in (*form.id, *form.targets, *metric.needs):
+        if name not in answers.columns:
+            raise GradingError(f"The answers have no column {name!r}; found {', '.join(map(str, answers))}.")
+    submission = submission.rename(columns=str)
+    check_columns(list(submission.columns), [*form.id, *form.targets])
+    ids = _ids(answers, form.id)
+    rows = _match(ids, _ids(submission, form.id, like=answers), form.id)
+    truth, predicted = [], []
+    for name in form.targets:
+        column = submission[name].iloc[rows]
+        if metric.prediction in (Prediction.LABEL, Prediction.ORDINAL):
+            whole = metric.prediction is Prediction.ORDINAL
+            pair = _labels(answers[name], column, _Cells(name, ids), whole_numbers=whole)
+        else:
+            values = _Cells(name, ids).numbers(column)
+            pair = (
+                _trusted(answers[name], _Cells(name, ids)),
+                _within_range(values, _Cells(name, ids), form, metric),
+            )
+        truth.append(pair[0])
+        predicted.append(pair[1])
+    needed = {name: _trusted(answers[name], _Cells(name, ids)) for name in metric.needs}
+    if len(form.targets) == 1:
+        return Aligned(truth[0], predicted[0], needed)
+    return Aligned(np.column_stack(truth), np.column_stack(predicted), needed)
+
+
+# --------------------------------------------------------------------------- ids
+
+
+def _ids(table: DataFrame, names: Sequence[str], like: DataFrame | None = None) -> np.ndarray:
+    """Return one text for each row's id, shape (rows,).
+
+    Whole numbers are written alike, whether they came as 7, "7" or 7.0; where the answers' ids (`like`) are
+    text, such as 007 or 7.0, they must be matched to the letter.
+    """
+    parts = []
+    for name in names:
+        texts = _texts(table[name])
+        whole = texts if like is None else _texts(like[name])
+        if like is not None and all(_WHOLE.fullmatch(text) for text in whole):
+            texts = [found[1] if (found := _WHOLE_AS_FLOAT.fullmatch(text)) else text for text in texts]
+        parts.append(texts)
+    joined = parts[0] if len(parts) == 1 else [_JOINT.join(row) for row in zip(*parts, strict=True)]
+    return np.array(joined, dtype=object)
+
+
+def _match(expected: np.ndarray, found: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Return for each expected id the row where it was found.
+
+    Raises:
+        InvalidSubmission: If ids are blank, repeated, unknown or missing; names the first.
+    """
+    import pandas as pd
+
+    label = "/".join(names)
+    if len(found) == 0:
+        raise InvalidSubmission(f"The submission has no rows; expected {len(expected)}.")
+    index = pd.Index(found)
+    counts = f"It has {len(found)} rows; expected {len(expected)}, one for each id of the test set."
+    blank = np.array([not text.replace(_JOINT, "") for text in found])
+    if blank.any():
+        raise InvalidSubmission(f"Column {label!r} is blank in row {int(blank.argmax()) + 1}. {counts}")
+    known = pd.Index(expected)
+    if not known.is_unique:
+        raise GradingError(f"The answers hold the id {show_id(expected[known.duplicated()][0])} twice.")
+    repeated = index.duplicated()
+    if repeated.any():
+        raise InvalidSubmission(f"Id {show_id(found[repeated][0])} is there twice. {counts}")
+    unknown = known.get_indexer(index) < 0
+    if unknown.any():
+        raise InvalidSubmission(
+            f"Id {show_id(found[unknown][0])} is not in the test set ({_rows(unknown)} such). {counts}"
+        )
+    rows = index.get_indexer(known)
+    if (rows < 0).any():
+        raise InvalidSubmission(
+            f"Id {show_id(expected[rows < 0][0])} is missing ({_rows(rows < 0)} such). {counts}"
+        )
+    return rows
+
+
+def show_id(text: str) -> str:
+    """Return an id as messages name it."""
+    shown = text.replace(_JOINT, ", ")
+    return shown if len(shown) <= 60 else shown[:57] + "..."
+
+
+def _texts(column: Series) -> list[str]:
+    """Return cells as text: whole floats without their .0, missing ones as ""."""
+    from pandas.api import types
+
+    if types.is_integer_dtype(column.dtype) and not column.hasnans:
+        return [str(value) for value in column.tolist()]
+    return [_cell_text(value) for value in column.tolist()]
+
+
+def _cell_text(value: object) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if _is_missing(value) else str(value).strip()
+
+
+def _is_missing(value: object) -> bool:
+    import pandas as pd
+
+    return value is None or bool(np.isscalar(value) and pd.isna(value)) or value is pd.NA or value is pd.NaT
+
+
+# --------------------------------------------------------------------------- values
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """One target column, whose rows have these ids: reads it, and names what is wrong with it."""
+
+    name: str
+    ids: np.ndarray
+
+    def numbers(self, column: Series) -> np.ndarray:
+        """Return finite floats, shape (rows,)."""
+        from pandas.api import types
+
+        kind = column.dtype
+        if types.is_bool_dtype(kind) or types.is_complex_dtype(kind) or types.is_datetime64_any_dtype(kind):
+            raise InvalidSubmission(f"Column {self.name!r} holds {kind} values; expected numbers.")
+        if types.is_numeric_dtype(kind):
+            values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        else:
+            values = self._parse(column)
+        self.refuse(np.isnan(values), "is blank or NaN; expected a finite number")
+        self.refuse(np.isinf(values), "is infinite or too large; expected a finite number")
+        return values
+
+    def _parse(self, column: Series) -> np.ndarray:
+        import pandas as pd
+
+        cells = column.astype(object)
+        is_text = pd.api.types.infer_dtype(cells, skipna=False) == "string"
+        if is_text:  # what read_submission gives: a million cells in a tenth of a second
+            values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
+        else:
+            values = np.array([_number(value) for value in cells.tolist()], dtype=np.float64)
+        failed = np.flatnonzero(np.isnan(values))
+        for row in failed:
+            value = cells.iloc[row]
+            if not _is_blank(value):
+                self.refuse(
+                    np.arange(len(values)) == row, f"is {_shown(value)}; expected a number", count=False
+                )
+        return values
+
+    def refuse(self, bad: np.ndarray, problem: str, *, count: bool = True) -> None:
+        """Raise for the first bad row, if there is one."""
+        if bad.any():
+            several = f" ({_rows(bad)} such)" if count else ""
+            raise InvalidSubmission(
+                f"Column {self.name!r} {problem}: at id {show_id(self.ids[bad][0])}{several}."
+            )
+
+
+def _within_range(values: np.ndarray, cells: _Cells, form: SubmissionFormat, metric: Metric) -> np.ndarray:
+    """Return the values, float noise around [0, 1] clipped; refuse what lies outside."""
+    if metric.prediction is Prediction.PROBABILITY or form.value == "probability":
+        outside = (values < -_PROBABILITY_SLACK) | (values > 1 + _PROBABILITY_SLACK)
+        first = values[outside][:1]
+        cells.refuse(outside, f"is {first[0] if len(first) else ''}; expected a probability from 0 to 1")
+        return np.clip(values, 0, 1)
+    if metric.prediction is Prediction.NON_NEGATIVE:
+        first = values[values < 0][:1]
+        problem = f"is {first[0] if len(first) else ''}; {metric.name} needs numbers of at least 0"
+        cells.refuse(values < 0, problem)
+    return values
+
+
+def _labels(
+    truth: Series, predicted: Series, cells: _Cells, *, whole_numbers: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return both columns as labels that compare: numbers if every answer is one, else text."""
+    texts = _texts(truth)
+    known = set(texts)
+    if whole_numbers or all(_is_plain_number(text) for text in known):
+        values = cells.numbers(predicted)
+        if whole_numbers:
+            cells.refuse(values != np.round(values), "is not a whole number")
+        return _trusted(truth, cells), values
+    found = _texts(predicted)
+    cells.refuse(
+        np.array([text.casefold() in _BLANKS and text not in known for text in found]),
+        "is blank or NaN; expected a label",
+    )
+    if {text.casefold() for text in known} <= {"true", "false"}:
+        texts, found = [text.casefold() for text in texts], [text.casefold() for text in found]
+        odd = np.array([text not in ("true", "false") for text in found])
+        first = next((text for text in found if text not in ("true", "false")), "")
+        cells.refuse(odd, f"is {_shown(first)}; expected True or False")
+    return np.array(texts, dtype=object), np.array(found, dtype=object)
+
+
+def _trusted(column: Series, cells: _Cells) -> np.ndarray:
+    """Return an answers' column as finite floats; what is wrong with it is our fault."""
+    try:
+        return cells.numbers(column)
+    except InvalidSubmission as error:
+        raise GradingError(f"The answers are broken: {error}") from error
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool | np.bool_ | complex | np.complexfloating | bytes):
+        return np.nan
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return np.inf
+    except (TypeError, ValueError):
+        return np.nan
+
+
+def _is_plain_number(text: str) -> bool:
+    """Whether a label is a number that loses nothing when read as one (007 does)."""
+    if re.match(r"-?0\d", text):
+        return False
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
+
+
+def _is_blank(value: object) -> bool:
+    return _is_missing(value) or (isinstance(value, str) and value.strip().casefold() in _BLANKS)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _rows(mask: np.ndarray) -> str:
+    count = int(mask.sum())
+    return f"{count} row{'s' * (count != 1)}"
