@@ -26,7 +26,7 @@ from sklearn.base import BaseEstimator
 FOLDER = Path(__file__).parent
 TARGET = "ridership"
 LAG_DAYS = 14
-TRAIN_DAYS = 2500
+TRAIN_DAYS = 1800
 TEST_BLOCKS = 18
 SEED = 1892
 
@@ -34,25 +34,18 @@ STATIONS = {
     "Clark_Lake": "clark_lake_lag14",
     "Quincy_Wells": "quincy_wells_lag14",
     "Merchandise_Mart": "merchandise_mart_lag14",
-    "Clinton": "clinton_lag14",
-    "Monroe": "monroe_lag14",
     "Jefferson_Park": "jefferson_park_lag14",
-    "Oak_Park": "oak_park_lag14",
     "Addison": "addison_lag14",
 }
 WEATHER = {
     "temp": "temperature",
     "temp_change": "temperature_range",
-    "dew": "dew_point",
     "humidity": "humidity",
     "pressure": "pressure",
     "wind": "wind",
-    "gust_max": "gust_max",
     "percip_max": "precipitation_max",
     "weather_rain": "rain",
     "weather_snow": "snow",
-    "weather_cloud": "cloud",
-    "weather_storm": "storm",
 }
 # The baseball columns of the source are left out: they are 1 on nearly every day of the season.
 GAMES = {
