@@ -17,6 +17,7 @@ from mledojo_env.actions import TOPICS, Action, ActionName, MalformedAction
 from mledojo_env.errors import ConfigError, did_you_mean
 
 Message = dict[str, Any]
+Tool = dict[str, Any]  # a JSON schema of one tool
 
 MAX_REPLY_CHARS = 100_000
 """A longer reply is malformed: no action needs more, and parsing must stay cheap."""
@@ -38,7 +39,7 @@ class Codec(Protocol):
     """How actions and observations are written in a conversation."""
 
     name: str
-    tools: list[dict[str, Any]] | None  # JSON schemas for the chat template, if it is to render them
+    tools: list[Tool] | None  # for the chat template, if it is to render them
 
     def instructions(self) -> str:
         """Return the part of the system prompt that explains how to write an action."""
@@ -61,7 +62,7 @@ class FencedCodec:
     """Actions as fenced blocks: the info string names the action, the body is its argument."""
 
     name = "fenced"
-    tools = None
+    tools: list[Tool] | None = None
 
     def instructions(self) -> str:
         """Return how to write an action, with one example."""
@@ -126,7 +127,7 @@ class ToolCallCodec:
         final = {"final": {"type": "boolean", "description": "This is the last step; ends the episode."}}
         topic = {"topic": {"type": "string", "enum": list(TOPICS), "description": "What to read."}}
         last = {"last": {"type": "integer", "description": "How many past steps to show."}}
-        self.tools: list[dict[str, Any]] | None = [
+        self.tools: list[Tool] | None = [
             _schema(ActionName.REQUEST_INFO, "Read about the task.", topic, ["topic"]),
             _schema(
                 ActionName.VALIDATE_CODE,

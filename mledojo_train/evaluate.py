@@ -50,8 +50,8 @@ def row(name: str, domain: str, trajectory: Trajectory) -> Row:
 def summarise(rows: Sequence[Row]) -> dict[str, Any]:
     """Return per policy and domain (and over `all`): rank, valid rate, failure rates, action mix.
 
-    Every estimate is a dict of mean, low, high (95 %) and n, or None where nothing was observed. Episodes that
-    we broke are counted and left out. `compared` holds each later policy minus the first.
+    Every estimate is a dict of mean, low, high (95 %) and n, or None where nothing was observed. Episodes
+    that we broke are counted and left out. `compared` holds each later policy minus the first.
     """
     policies = list(dict.fromkeys(row["policy"] for row in rows))
     summary: dict[str, Any] = {"policies": {}, "compared": {}}

@@ -1,8 +1,8 @@
 """GRPO with online rollouts: glue between TRL's `GRPOTrainer` and the rollout engine.
 
-TRL hands `rollout_func` a batch of prompts and takes back token ids, log-probs, a mask and any further columns;
-the episode's reward travels as such a column. A prompt is a list of messages, so the task's id rides in an extra
-key of its last message.
+TRL hands `rollout_func` a batch of prompts and takes back token ids, log-probs, a mask and any further
+columns; the episode's reward travels as such a column. A prompt is a list of messages, so the task's id rides
+in an extra key of its last message.
 """
 
 from __future__ import annotations
@@ -64,26 +64,26 @@ class OnlineRollouts:
         self._episodes = 0
 
     def __call__(self, prompts: list[Any], trainer: GRPOTrainer) -> dict[str, Any]:
-        """Return `prompt_ids`, `completion_ids`, `env_mask`, `logprobs` and `episode_reward`, a row a prompt."""
+        """Return TRL's columns (`prompt_ids`, `completion_ids`, ...) and `episode_reward`, a row a prompt."""
         specs = self._specs(prompts, trainer)
+        tokenizer: Any = trainer.processing_class
         with _generation_model(trainer) as model:
-            generator = TransformersGenerator(model, trainer.processing_class, self._config.sampling)
+            generator = TransformersGenerator(model, tokenizer, self._config.sampling)
             policy = ModelPolicy(
                 f"grpo-step-{trainer.state.global_step}",
                 generator,
-                trainer.processing_class,
+                tokenizer,
                 self._codec,
                 max_new_tokens=self._config.sampling.max_new_tokens,
                 max_tokens=self._config.max_tokens,
             )
+            keep = self._writer.write if self._writer else None
             try:
-                episodes = self._runner.run(
-                    self._engine.run(policy, specs, self._writer and self._writer.write)
-                )
+                episodes = self._runner.run(self._engine.run(policy, specs, keep))
             finally:
                 generator.close()
         self._log(trainer, episodes)
-        return _columns(episodes, trainer.processing_class.eos_token_id)
+        return _columns(episodes, tokenizer.eos_token_id)
 
     def close(self) -> None:
         """Close the event loop that the rollouts ran in."""
@@ -109,7 +109,8 @@ class OnlineRollouts:
             "generate_s": [step.generate_s for step in steps],
             "execute_s": [step.execute_s for step in steps],
         }
-        mode = "train" if trainer.model.training else "eval"
+        model: Any = trainer.model
+        mode = "train" if model.training else "eval"
         for name, values in figures.items():
             if values:
                 trainer._metrics[mode][f"episodes/{name}"].append(statistics.fmean(values))
@@ -136,7 +137,7 @@ def make_trainer(
     )
     if arguments.use_vllm:
         raise ConfigError(
-            "use_vllm is set, but rollouts sample from the in-process model; remove it from trainer."
+            "trainer.use_vllm is set, but rollouts sample from the in-process model; remove it."
         )
     return GRPOTrainer(
         model=model,
@@ -173,12 +174,14 @@ def _generation_model(trainer: GRPOTrainer) -> Iterator[Any]:
             "In-process rollouts need whole weights on every process, and FSDP shards them layer by layer. "
             "Launch GRPO with configs/accelerate/ddp.yaml or zero3.yaml."
         )
-    was_training = trainer.model.training
+    arguments: Any = trainer.args
+    wrapped: Any = trainer.model_wrapped
+    was_training = wrapped.training
     with unwrap_model_for_generation(
-        trainer.model_wrapped,
+        wrapped,
         trainer.accelerator,
-        gather_deepspeed3_params=trainer.args.ds3_gather_for_generation,
-        gradient_checkpointing_kwargs=trainer.args.gradient_checkpointing_kwargs,
+        gather_deepspeed3_params=arguments.ds3_gather_for_generation,
+        gradient_checkpointing_kwargs=arguments.gradient_checkpointing_kwargs,
     ) as model:
         model.eval()
         try:
@@ -197,7 +200,7 @@ def _task_of(prompt: list[dict[str, Any]]) -> str:
 
 
 def _columns(episodes: list[Trajectory], eos: int) -> dict[str, Any]:
-    """Turn trajectories into TRL's columns; an episode without tokens becomes one masked end-of-turn token."""
+    """Turn trajectories into TRL's columns; one without tokens becomes one masked end-of-turn token."""
     rows = [
         (e.prompt_ids or [eos], e.completion_ids, e.mask, e.logprobs)
         if e.completion_ids

@@ -1,7 +1,7 @@
 """nano: a Llama of about a million parameters that learns to act in minutes on two cores.
 
-It is an ordinary Hugging Face checkpoint (architecture, tokenizer, chat template), so every recipe takes it as
-it takes any other model; only its birth is special: a tokenizer trained on the collected text and weights
+It is an ordinary Hugging Face checkpoint (architecture, tokenizer, chat template), so every recipe takes it
+as it takes any other model; only its birth is special: a tokenizer trained on the collected text and weights
 drawn from a seeded generator.
 """
 

@@ -15,10 +15,10 @@ from mledojo_train.codec import Codec, Message
 PromptStyle = Literal["full", "brief"]
 
 _ROLE = """\
-You are a machine-learning engineer in a Kaggle-style competition. Write Python scripts that read the data in \
-/data, train a model and write submission.csv to the working directory. Each script is a fresh interpreter; \
-files in the working directory stay. No network. Your best submission counts, so keep improving it until \
-your steps run out."""
+You are a machine-learning engineer in a Kaggle-style competition. Write Python scripts that read the data \
+in /data, train a model and write submission.csv to the working directory. Each script is a fresh \
+interpreter; files in the working directory stay. No network. Your best submission counts, so keep improving \
+it until your steps run out."""
 
 
 def opening(task: Task, codec: Codec, style: PromptStyle, max_steps: int) -> list[Message]:

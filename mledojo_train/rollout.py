@@ -1,8 +1,8 @@
 """The rollout engine: many episodes at once, generation and execution overlapped.
 
 Each episode is a coroutine that alternates between its policy and its environment. The policy's generator
-batches whatever episodes are ready; the sandbox runs as many scripts at a time as it has room for. Collecting,
-GRPO and evaluation all run through here.
+batches whatever episodes are ready; the sandbox runs as many scripts at a time as it has room for.
+Collecting, GRPO and evaluation all run through here.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class RolloutEngine:
                 trajectory.truncated, trajectory.stop_reason = True, "tokens"
                 break
             began = time.monotonic()
-            observation, reward, terminated, truncated, info = await env.astep(reply.action)
+            observation, reward, terminated, truncated, _ = await env.astep(reply.action)
             trajectory.steps.append(_step(reply, observation, reward, time.monotonic() - began))
             trajectory.reward += reward
             trajectory.terminated, trajectory.truncated = terminated, truncated

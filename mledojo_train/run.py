@@ -61,7 +61,7 @@ def open_sandbox(options: SandboxOptions) -> Iterator[Sandbox]:
 def episode_progress(
     title: str, total: int, keep: Callable[[Trajectory], None]
 ) -> Iterator[Callable[[Trajectory], None]]:
-    """Yield a callback that keeps an episode and moves a progress bar (one line of it where no terminal is)."""
+    """Yield a callback that keeps an episode and moves a progress bar."""
     from tqdm import tqdm
 
     ranks: list[float] = []

@@ -50,7 +50,8 @@ def base_model(config: SFTRun, trajectories: list[Trajectory]) -> str:
         texts = [str(message["content"]) for episode in trajectories for message in episode.messages]
         parameters = make_nano(texts, folder, config.nano)
         print(
-            f"nano: {parameters / 1e6:.2f} M parameters, {config.nano.vocab_size} tokens, seed {config.nano.seed}"
+            f"nano: {parameters / 1e6:.2f} M parameters, {config.nano.vocab_size} tokens, "
+            f"seed {config.nano.seed}"
         )
     PartialState().wait_for_everyone()
     return str(folder)

@@ -26,8 +26,8 @@ class Estimate:
 def stratified_mean(values: Mapping[str, Sequence[float]], *, seed: int = 0) -> Estimate | None:
     """Return the mean over tasks of each task's mean, with a percentile bootstrap interval.
 
-    Episodes are resampled within their task (Davison & Hinkley 1997, section 3.2): the interval speaks of these
-    tasks, played again, and not of other tasks.
+    Episodes are resampled within their task (Davison & Hinkley 1997, section 3.2): the interval speaks of
+    these tasks, played again, and not of other tasks.
 
     Args:
         values: Task -> one value an episode; tasks without values are left out.

@@ -52,9 +52,8 @@ def main() -> None:
     Console(width=150).print(evaluate.table(summary))
     for pair, change in summary["compared"].items():
         if change:
-            print(
-                f"{pair}: rank {change['mean']:+.3f} [{change['low']:+.3f}, {change['high']:+.3f}], n = {change['n']}"
-            )
+            interval = f"[{change['low']:+.3f}, {change['high']:+.3f}]"
+            print(f"{pair}: rank {change['mean']:+.3f} {interval}, n = {change['n']}")
     print(f"{path} and results.jsonl written")
 
 

@@ -26,7 +26,8 @@ class Sampling:
             )
         if self.max_new_tokens < 1 or self.max_batch_size < 1:
             raise ValueError(
-                f"max_new_tokens {self.max_new_tokens}, max_batch_size {self.max_batch_size}: expected at least 1."
+                f"max_new_tokens {self.max_new_tokens}, max_batch_size {self.max_batch_size}: "
+                "expected at least 1."
             )
 
 

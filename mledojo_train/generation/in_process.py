@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import (
@@ -104,16 +104,17 @@ class TransformersGenerator:
         for row, request in enumerate(batch):
             ids[row, longest - len(request.prompt_ids) :] = torch.tensor(request.prompt_ids)
             mask[row, longest - len(request.prompt_ids) :] = 1
-        device = self._model.device
+        model: Any = self._model  # `generate` is untyped
+        device = model.device
         record = _RecordLogprobs()
         with torch.no_grad():
-            output = self._model.generate(
+            output = model.generate(
                 input_ids=ids.to(device),
                 attention_mask=mask.to(device),
                 max_new_tokens=max(request.max_new_tokens for request in batch),
                 eos_token_id=self._eos,
                 pad_token_id=self._pad,
-                # transformers runs given processors before its own warpers: bring the warpers along, record last.
+                # transformers runs given processors before its own warpers: bring ours along, record last.
                 logits_processor=LogitsProcessorList([*self._warpers(), record]),
                 do_sample=self._sampling.temperature > 0,
                 temperature=1.0,
@@ -148,8 +149,9 @@ class TransformersGenerator:
 class _RecordLogprobs(LogitsProcessor):
     """Keeps the log-probs of sampled tokens without keeping a step's logits longer than a step.
 
-    `output_logits=True` would hold steps x batch x vocabulary floats: 10 GB for 16 rows of a Qwen model. The last
-    processor sees the scores after temperature, top-k and top-p: the distribution that tokens are drawn from.
+    `output_logits=True` would hold steps x batch x vocabulary floats: 10 GB for 16 rows of a Qwen model. The
+    last processor sees the scores after temperature, top-k and top-p: the distribution that tokens are drawn
+    from.
     """
 
     def __init__(self) -> None:

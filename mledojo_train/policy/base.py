@@ -27,7 +27,7 @@ class Reply:
 class TokenRecord:
     """An episode as token ids: `completion_ids` hold policy tokens (mask 1) and observations (mask 0).
 
-    All of `completion_ids`, `mask` and `logprobs` have the same length; the log-prob of an observed token is 0.
+    `completion_ids`, `mask` and `logprobs` have the same length; the log-prob of an observed token is 0.
     """
 
     prompt_ids: list[int]

@@ -1,8 +1,8 @@
 """A conversation as token ids that are never tokenised twice.
 
 The policy's tokens stay as they were sampled; an observation is appended as the chat template's delta. A
-re-rendered conversation may tokenise differently (or, with Qwen3, lose the thinking of earlier turns), and the
-trainer would then compute log-probs of tokens that were never sampled.
+re-rendered conversation may tokenise differently (or, with Qwen3, lose the thinking of earlier turns), and
+the trainer would then compute log-probs of tokens that were never sampled.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ConversationTokens:
         before = before[: before.rindex(self._end) + len(self._end)]
         after = self._render([*_STAND_IN, message], generate=True)
         if not after.startswith(before):
-            # Some templates render earlier turns differently once another follows: anchor at the stand-in's end.
+            # Some templates render earlier turns anew once another follows: anchor at the stand-in's end.
             start = after.index(self._end, after.index(_REPLIED)) + len(self._end)
             return after[start:]
         return after[len(before) :]

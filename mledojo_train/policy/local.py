@@ -111,7 +111,7 @@ def load_model(path: str, *, adapter: str | None = None, dtype: str = "auto") ->
     except (OSError, ValueError):
         tokenizer = AutoTokenizer.from_pretrained(path)
     try:
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
+        model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
         if adapter:
             model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
     except (OSError, ValueError) as error:
@@ -130,7 +130,7 @@ def check_model_path(path: str) -> None:
     if folder.is_dir():
         if not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
             raise ConfigError(f"{path} holds no model: found neither config.json nor adapter_config.json.")
-    elif path.startswith((".", "/", "~")) or path.count("/") != 1 and "/" in path or path.startswith("runs/"):
+    elif path.startswith((".", "/", "~", "runs/")) or path.count("/") > 1:
         raise ConfigError(f"The model path {path!r} does not exist. Give a checkpoint folder or a hub name.")
 
 

@@ -47,7 +47,7 @@ class ScriptedPolicy:
             )
         self.name = f"scripted:{skill}"
         self._skill = SKILLS[skill]
-        self._codec = codec or FencedCodec()
+        self._codec: Codec = codec or FencedCodec()
 
     def start(self, task: Task, conversation: list[Message], seed: int) -> ScriptedActor:
         """Return an actor whose plans depend on the task's id, domain and submission, and on `seed`."""

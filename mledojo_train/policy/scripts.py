@@ -117,14 +117,18 @@ _MODELS: dict[str, tuple[str, str | None, str | None, str]] = {
     "linear-svm": ("svm", "LinearSVC", None, "C=0.3"),
 }
 
-TABLE_MODELS = (
-    "dummy linear neighbors-1 neighbors-15 stump tree small-forest forest extra-trees boosting slow-boosting "
-    "bayes"
-).split()
-TEXT_MODELS = "dummy linear neighbors-15 stump tree small-forest counts-bayes linear-svm".split()
-IMAGE_MODELS = (
-    "dummy linear neighbors-1 neighbors-15 stump tree small-forest forest extra-trees svm bayes"
-).split()
+TEXT_MODELS = (
+    "dummy",
+    "linear",
+    "neighbors-15",
+    "stump",
+    "tree",
+    "small-forest",
+    "counts-bayes",
+    "linear-svm",
+)
+IMAGE_MODELS = tuple(name for name in _MODELS if name not in (*TEXT_MODELS[-2:], "boosting", "slow-boosting"))
+TABLE_MODELS = tuple(name for name in _MODELS if name not in (*TEXT_MODELS[-2:], "svm"))
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mledojo_env.actions import Action, ActionName, MalformedAction
 from mledojo_env.errors import ConfigError
-
 from mledojo_train.codec import MAX_REPLY_CHARS, FencedCodec, ToolCallCodec, make_codec
 
 FENCED, TOOLS = FencedCodec(), ToolCallCodec()
@@ -70,7 +70,7 @@ def test_no_reply_crashes_a_codec(reply: str) -> None:
     ("reply", "expected"),
     [
         (
-            '<tool_call>\n{"name": "execute_code", "arguments": {"code": "a\\nb", "final": true}}\n</tool_call>',
+            '<tool_call>{"name": "execute_code", "arguments": {"code": "a\\nb", "final": true}}</tool_call>',
             Action(ActionName.EXECUTE_CODE, "a\nb", final=True),
         ),
         (

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
-from mledojo_env.errors import ConfigError
 
+from mledojo_env.errors import ConfigError
 from mledojo_train.config import (
     CollectRun,
     EvalRun,

@@ -5,13 +5,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from mledojo_env import Action, Observation
 from mledojo_env.actions import ActionName
 from mledojo_env.errors import ConfigError
 from mledojo_env.observation import StepStatus
-
-from mledojo_train.policy import load_policy
 from mledojo_train.codec import FencedCodec, ToolCallCodec
+from mledojo_train.policy import load_policy
 from mledojo_train.policy.scripted import SKILLS, ScriptedPolicy
 from mledojo_train.policy.scripts import MISTAKES, Plan, random_plan, write
 

@@ -2,8 +2,8 @@ import json
 from pathlib import Path
 
 import pytest
-from mledojo_env.errors import ConfigError
 
+from mledojo_env.errors import ConfigError
 from mledojo_train.trajectory import Step, Trajectory, TrajectoryWriter, read_trajectories, to_conversations
 
 
