@@ -166,7 +166,7 @@ def trajectory_file(config: GRPORun, process_index: int) -> Path:
 
 @contextmanager
 def _generation_model(trainer: GRPOTrainer) -> Iterator[Any]:
-    """Yield the trainer's bare model in evaluation mode, its sharded weights gathered once for all episodes."""
+    """Yield the trainer's bare model in evaluation mode, sharded weights gathered once for all episodes."""
     from trl.models import unwrap_model_for_generation
 
     if trainer.accelerator.distributed_type == "FSDP":

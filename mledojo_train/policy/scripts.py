@@ -23,11 +23,11 @@ _DATES = {
     "ignore": "",
     "calendar": """\
 when = pd.to_datetime(both.filter(like="date").iloc[:, 0])
-both["month"], both["weekday"], both["hour"] = when.dt.month, when.dt.weekday, when.dt.hour""",
+both["month"], both["weekday"], both["hour"] = when.dt.month, when.dt.day_of_week, when.dt.hour""",
     "calendar+trend": """\
 when = pd.to_datetime(both.filter(like="date").iloc[:, 0])
-both["month"], both["weekday"], both["hour"] = when.dt.month, when.dt.weekday, when.dt.hour
-both["day"], both["trend"] = when.dt.dayofyear, (when - when.min()).dt.days""",
+both["month"], both["weekday"], both["hour"] = when.dt.month, when.dt.day_of_week, when.dt.hour
+both["day"], both["trend"] = when.dt.day_of_year, (when - when.min()).dt.days""",
 }
 
 _TABLE = {
