@@ -2,7 +2,8 @@
 
 Every entry sees train.csv with its target and test.csv without, exactly what an agent sees, and predicts
 the test rows; the hidden answers only score it. Entries are fitted one after another on one core with
-fixed seeds, and their predictions are cached, so that running a build script again is cheap.
+fixed seeds, and their predictions are cached, so that running a build script again is cheap. Scores come
+from the environment's own metrics (`pip install -e .` in the checkout, or `PYTHONPATH=env`).
 
     entries = cross({"numbers": numbers}, regression_models())
     build_leaderboard(folder, entries, metric="rmse", target="strength")
@@ -29,6 +30,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
+
+from mledojo_env.metrics import Prediction, get_metric
 
 MIN_TEAMS = 60
 
@@ -252,13 +255,15 @@ def build_leaderboard(
     data = data or load_data(folder, target)
     answers = read_csv_xz(folder / "private" / "answers.csv.xz")
     truth, is_public = answers[target].to_numpy(), (answers["part"] == "public").to_numpy()
-    score, higher_is_better = load_metric(metric, dict(params or {}))
+    score = get_metric(metric, dict(params or {}))
     rows, seen = [], set()
     for team, entry in (bar := tqdm(entries.items(), desc=folder.name, unit="team", file=sys.stderr)):
         bar.set_postfix_str(team)
         predictions = data.predict(entry)
         if predictions.dtype.kind == "f" and not np.isfinite(predictions).all():
             raise BuildError(f"{team} predicts values that are not finite.")
+        if score.prediction is Prediction.NON_NEGATIVE:
+            predictions = np.maximum(predictions, 0)
         if predictions.tobytes() in seen:
             continue
         seen.add(predictions.tobytes())
@@ -267,25 +272,8 @@ def build_leaderboard(
     if len(rows) < MIN_TEAMS:
         raise BuildError(f"{folder.name} has {len(rows)} different teams, expected at least {MIN_TEAMS}.")
     board = pd.DataFrame(rows, columns=["team", "public_score", "private_score"])
-    board = board.sort_values(["private_score", "team"], ascending=[not higher_is_better, True])
+    board = board.sort_values(["private_score", "team"], ascending=[not score.higher_is_better, True])
     board.to_csv(folder / "private" / "leaderboard.csv", index=False, lineterminator="\n")
     best, middle, worst = (board["private_score"].iloc[row] for row in (0, len(board) // 2, -1))
     print(json.dumps({"teams": len(board), "best": best, "median": middle, "worst": worst}), file=sys.stderr)
     return board
-
-
-def load_metric(name: str, params: dict[str, Any]) -> tuple[Callable[[Any, Any], float], bool]:
-    """Return (score function, higher is better) for a metric of the environment's registry."""
-    from sklearn import metrics
-
-    known: dict[str, tuple[Callable[[Any, Any], float], bool]] = {
-        "rmse": (metrics.root_mean_squared_error, False),
-        "rmsle": (lambda y, p: metrics.root_mean_squared_log_error(y, np.maximum(p, 0)), False),
-        "mae": (metrics.mean_absolute_error, False),
-        "roc_auc": (metrics.roc_auc_score, True),
-        "accuracy": (metrics.accuracy_score, True),
-        "f1": (lambda y, p: metrics.f1_score(y, p, average=params.get("average", "binary")), True),
-    }
-    if name not in known:
-        raise BuildError(f"No metric {name!r} here; known: {', '.join(known)}.")
-    return known[name]
