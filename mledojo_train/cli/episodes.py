@@ -77,14 +77,14 @@ def play(
 ) -> None:
     """Play one episode and print it step by step."""
     from mledojo_env.catalog import load_task
+    from mledojo_env.typed_yaml import parse_mapping
     from mledojo_train.codec import make_codec
-    from mledojo_train.config import CollectRun, SandboxOptions, parse_command_line
+    from mledojo_train.config import SandboxOptions
     from mledojo_train.policy import load_policy
-    from mledojo_train.rollout import EpisodeSpec, RolloutEngine
+    from mledojo_train.rollout import EpisodeOptions, EpisodeSpec, RolloutEngine
     from mledojo_train.run import open_sandbox
 
-    words = ["--output_dir", "-", "--episode.max_steps", str(steps), "--episode.prompt_style", prompt]
-    options = parse_command_line(CollectRun, words).episode
+    options = parse_mapping({"max_steps": steps, "prompt_style": prompt}, EpisodeOptions, "the command line")
     task = load_task(task).id
     codec = make_codec(action_format)
     actor = load_policy(policy, codec)

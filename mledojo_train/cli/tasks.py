@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -32,12 +33,14 @@ def list_(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("id", "domain", "kind", "metric", "split", "ready", "title")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("id", "domain", "kind", "metric", "split", "ready"):
+        table.add_column(heading, no_wrap=True)
     for row in rows:
         ready = "yes" if row["ready"] else (row["quarantine"] or "no")
-        cells = (row["id"], row["domain"], row["kind"], row["metric"], row["split"], ready, row["title"])
+        cells = (row["id"], row["domain"], row["kind"], row["metric"], row["split"], ready)
         table.add_row(*map(str, cells))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
     typer.echo(f"{len(rows)} tasks")
 
 
@@ -75,10 +78,7 @@ def check(
     as_json: JsonOption = False,
     tasks_path: TasksPathOption = None,
 ) -> None:
-    """Check that tasks are sound: gold scores best, no leaks, ids unique, checksums, a baseline beats the sample.
-
-    Exits with 1 if any check fails.
-    """
+    """Check that tasks are sound: gold scores best, no leaks, unique ids. Exits with 1 if one is not."""
     from mledojo_env.checks import check_splits, check_task
 
     from mledojo_env.catalog import list_tasks, load_task
