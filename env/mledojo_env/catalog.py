@@ -42,7 +42,9 @@ def tasks_root() -> Path:
     for place in (_PACKAGE / "tasks", _PACKAGE.parents[1] / "tasks"):
         if (place / "splits").is_dir():
             return place
-    raise ConfigError(f"The tasks folder is missing: found neither {_PACKAGE / 'tasks'} nor the checkout's tasks/.")
+    raise ConfigError(
+        f"The tasks folder is missing: found neither {_PACKAGE / 'tasks'} nor the checkout's tasks/."
+    )
 
 
 def load_task(task_id: str, *, tasks_path: Sequence[Path] = ()) -> Task:
@@ -57,7 +59,11 @@ def load_task(task_id: str, *, tasks_path: Sequence[Path] = ()) -> Task:
         ConfigError: If its task.yaml is wrong.
     """
     folders = dict(_folders(tasks_path))
-    matches = [task_id] if task_id in folders else [known for known in folders if known.split("/", 1)[-1] == task_id]
+    matches = (
+        [task_id]
+        if task_id in folders
+        else [known for known in folders if known.split("/", 1)[-1] == task_id]
+    )
     if len(matches) > 1:
         raise TaskNotFound(f"Task {task_id!r} is not unique: it may be {' or '.join(sorted(matches))}.")
     if not matches:
@@ -101,7 +107,9 @@ def read_split(name: str) -> list[str]:
     folder = tasks_root() / "splits"
     known = sorted(path.stem for path in folder.glob("*.txt"))
     if name not in known:
-        raise ConfigError(f"Unknown split {name!r}; expected one of {', '.join(known)}.{did_you_mean(name, known)}")
+        raise ConfigError(
+            f"Unknown split {name!r}; expected one of {', '.join(known)}.{did_you_mean(name, known)}"
+        )
     lines = (folder / f"{name}.txt").read_text().splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
@@ -112,7 +120,9 @@ def _folders(tasks_path: Sequence[Path]) -> Iterator[tuple[str, Path]]:
     extra = [Path(part) for part in os.environ.get("MLEDOJO_TASKS_PATH", "").split(":") if part]
     for root in [*tasks_path, *extra, tasks_root()]:
         if not root.is_dir():
-            raise ConfigError(f"The tasks folder {root} does not exist. Check --tasks-path and MLEDOJO_TASKS_PATH.")
+            raise ConfigError(
+                f"The tasks folder {root} does not exist. Check --tasks-path and MLEDOJO_TASKS_PATH."
+            )
         for path in sorted([*root.glob("task.yaml"), *root.glob("*/task.yaml"), *root.glob("*/*/task.yaml")]):
             name = _id_of(path.parent)
             if name not in seen:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
 from mledojo_env.errors import GradingError, InvalidSubmission
+from mledojo_env.grader import Grader, shared_grader
 from mledojo_env.leaderboard import Medal
 from mledojo_env.submission import read_submission
 from mledojo_env.validation import Aligned, align
@@ -18,9 +19,18 @@ if TYPE_CHECKING:
     from mledojo_env.metrics import Metric
     from mledojo_env.task import SubmissionFormat, Task
 
-__all__ = ["Grade", "grade_frame", "read_submission", "score_frame"]
+__all__ = [
+    "Grade",
+    "Grader",
+    "grade_bytes",
+    "grade_frame",
+    "read_submission",
+    "score_frame",
+    "shared_grader",
+]
 
 
+@final
 @dataclass(frozen=True)
 class Grade:
     """What a valid submission got. Ranks, positions, medal and teams are None without a leaderboard."""
@@ -75,6 +85,17 @@ def grade_frame(task: Task, submission: DataFrame) -> Grade:
         private_position=board.position(private, "private"),
         teams=board.teams("private"),
     )
+
+
+def grade_bytes(task: Task, data: bytes) -> Grade:
+    """Return the grade of a submission.csv's content, parsed in this process; agents' files go to a `Grader`.
+
+    Raises:
+        InvalidSubmission: If it cannot be read or scored.
+        GradingError: If the answers or the metric fail.
+    """
+    expected = [*task.submission.id, *task.submission.targets]
+    return grade_frame(task, read_submission(data, expected))
 
 
 def public_private(answers: DataFrame, task_id: str) -> np.ndarray:

@@ -22,7 +22,7 @@ def max_submission_bytes(sample_bytes: int) -> int:
     """Return the size beyond which a file is refused unread.
 
     Twenty times the sample submission leaves room for every digit of a float64 where the sample says 0, and
-    1 MB for a tiny sample. Beyond 64 MB parsing text costs gigabytes, so there three times the sample must do.
+    1 MB for a tiny sample. Beyond 64 MB parsing costs gigabytes, so there three times the sample must do.
     """
     generous = max(_MEGABYTE, 20 * sample_bytes)
     return min(generous, max(64 * _MEGABYTE, 3 * sample_bytes))
@@ -48,11 +48,14 @@ def read_submission(data: bytes, expected: Sequence[str] | None = None) -> DataF
             io.BytesIO(data), header=None, dtype=object, keep_default_na=False, encoding="utf-8", engine="c"
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as error:
+        if "out of memory" in str(error):
+            raise MemoryError from error
         reason = " ".join(str(error).removeprefix("Error tokenizing data. C error: ").split())
         raise InvalidSubmission(f"submission.csv is not a CSV file: {reason[:200]}.") from error
     if table.shape[1] != len(columns):
         raise InvalidSubmission(
-            f"submission.csv is not a CSV file: its header has {len(columns)} fields, its rows {table.shape[1]}."
+            f"submission.csv is not a CSV file: its header has {len(columns)} fields, "
+            f"its rows {table.shape[1]}."
         )
     table = table.iloc[1:].reset_index(drop=True)
     table.columns = pd.Index(columns, dtype=object)

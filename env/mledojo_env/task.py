@@ -187,7 +187,9 @@ class Task:
         try:
             return path.read_text(encoding="utf-8")
         except OSError as error:
-            raise TaskDataError(f"Cannot read {path}: {error.strerror}. A task needs a description.") from error
+            raise TaskDataError(
+                f"Cannot read {path}: {error.strerror}. A task needs a description."
+            ) from error
 
     @cached_property
     def leaderboard(self) -> Leaderboard | None:
@@ -219,7 +221,7 @@ class Task:
         """The folder that code sees as /data.
 
         Raises:
-            TaskDataError: If files are missing or differ from their checksums, or the cache cannot be written.
+            TaskDataError: If files are missing or are not what was checksummed, or the cache is unwritable.
         """
         return self._prepared.public
 

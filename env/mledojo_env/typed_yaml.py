@@ -1,4 +1,4 @@
-"""YAML into typed models: a typo fails with the file, the line, what was expected and the nearest valid key."""
+"""YAML into typed models: a typo fails with file, line, what was expected and the nearest valid key."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def read_mapping(path: Path) -> dict[str, Any]:
     return _read(path)[0]
 
 
-def parse_mapping(mapping: Mapping[str, Any], model: type[Model], origin: str, lines: Lines | None = None) -> Model:
+def parse_mapping(
+    mapping: Mapping[str, Any], model: type[Model], origin: str, lines: Lines | None = None
+) -> Model:
     """Make `model` from plain data.
 
     Args:
@@ -97,7 +99,7 @@ def _collect_lines(node: yaml.Node | None, path: tuple[Any, ...], lines: Lines) 
 
 
 def _unknown_keys(mapping: object, model: Any, path: tuple[Any, ...]) -> list[tuple[tuple[Any, ...], str]]:
-    """Walk data and model side by side; pydantic leaves unknown keys of plain nested dataclasses unreported."""
+    """Walk data and model side by side; pydantic is silent on unknown keys of plain nested dataclasses."""
     fields = _fields(model)
     if fields is None or not isinstance(mapping, Mapping):
         return []
@@ -142,7 +144,9 @@ def _explain(item: Any) -> str:
     if item["type"] == "value_error":
         return message
     found = repr(item.get("input"))
-    return f"{key}: found {found if len(found) < 80 else found[:77] + '...'}; {message[:1].lower()}{message[1:]}."
+    if len(found) > 80:
+        found = found[:77] + "..."
+    return f"{key}: found {found}; {message[:1].lower()}{message[1:]}."
 
 
 def _place(origin: str, lines: Lines | None, path: tuple[Any, ...]) -> str:

@@ -1,4 +1,4 @@
-"""A submission against the answers: the same rows in the same order, every cell fit to be scored, or a reason.
+"""A submission against the answers: rows in the same order, every cell fit to be scored, or a reason.
 
 Messages are one line for the agent; they name the column or the first bad id.
 """

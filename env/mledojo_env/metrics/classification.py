@@ -75,10 +75,10 @@ def cohen_kappa(
     if weights is None:
         labels, codes = np.unique(np.concatenate([y_true, y_pred]), return_inverse=True)
         shares = [np.bincount(part, minlength=len(labels)) / len(part) for part in np.split(codes, 2)]
-        observed, expected = np.mean(y_true != y_pred), 1 - np.dot(*shares)
+        observed, expected = np.mean(y_true != y_pred), 1 - np.sum(shares[0] * shares[1])
     elif weights == "quadratic":  # E(x - y)² for independent x and y, from their moments
         observed = np.mean(np.square(y_true - y_pred))
-        expected = np.var(y_true) + np.var(y_pred) + np.square(np.mean(y_true) - np.mean(y_pred))
+        expected = np.var(y_true) + np.var(y_pred) + (np.mean(y_true) - np.mean(y_pred)) ** 2
     else:  # E|x - y| is the integral of F(1 - G) + G(1 - F) over the ratings
         observed = np.mean(np.abs(y_true - y_pred))
         ratings = np.unique(np.concatenate([y_true, y_pred]))

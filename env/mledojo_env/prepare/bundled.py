@@ -40,8 +40,8 @@ def cache_root() -> Path:
 def prepare_bundled(folder: Path, task_id: str, data_hash: str, id_columns: Sequence[str]) -> Prepared:
     """Return the prepared folders of a bundled task, made now if they are not in the cache.
 
-    They are built beside their place and renamed into it: an interrupted preparation leaves nothing that looks
-    whole, and of two processes at once the first to finish wins.
+    They are built beside their place and renamed into it: an interrupted preparation leaves nothing that
+    looks whole, and of two processes at once the first to finish wins.
 
     Raises:
         TaskDataError: If files are missing or differ from their checksums, or the cache cannot be written.
@@ -125,6 +125,8 @@ def _unpack(source: Path, target: Path) -> None:
                 with lzma.open(path) as packed, (target / path.stem).open("wb") as file:
                     shutil.copyfileobj(packed, file)
             except (lzma.LZMAError, EOFError) as error:
-                raise TaskDataError(f"{path} is not a whole .xz file: {error}. Run the task's build.py.") from error
+                raise TaskDataError(
+                    f"{path} is not a whole .xz file: {error}. Run the task's build.py."
+                ) from error
         else:
             shutil.copyfile(path, target / path.name)
