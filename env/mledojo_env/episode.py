@@ -47,7 +47,8 @@ class EpisodeResult:
     """What became of an episode; never shown to the agent.
 
     Scores and ranks are those of the submission that counts, None without one (ranks also without a
-    leaderboard); `rank` is the mean of both boards.
+    leaderboard). `rank` is the one that `rank_gain` sums to: on the private board, or the mean of both boards
+    in `dojo` visibility.
     """
 
     valid: bool
@@ -136,12 +137,12 @@ class Episode:
         failures["submission"] = sum(seen.status is StepStatus.INVALID for seen in self.history)
         return EpisodeResult(
             valid=grade is not None,
-            score=grade and grade.score,
-            score_public=grade and grade.public_score,
-            score_private=grade and grade.private_score,
-            rank=grade and grade.rank,
-            rank_public=grade and grade.public_rank,
-            rank_private=grade and grade.private_rank,
+            score=grade.score if grade else None,
+            score_public=grade.public_score if grade else None,
+            score_private=grade.private_score if grade else None,
+            rank=grade.rank if grade else None,
+            rank_public=grade.public_rank if grade else None,
+            rank_private=grade.private_rank if grade else None,
             medal=str(grade.medal) if grade and grade.medal else None,
             steps=self.step,
             seconds=round(self.seconds, 3),

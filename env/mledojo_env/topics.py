@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from mledojo_env.actions import TOPICS
 
 if TYPE_CHECKING:
+    from pandas import Series
+
     from mledojo_env.task import Task
 
 __all__ = ["TOPICS", "tell", "welcome"]
@@ -105,14 +107,14 @@ def _describe_table(path: Path) -> list[str]:
     return [f"{rows}{len(head.columns)} columns: {', '.join(columns)}", *[line for line in first if line]]
 
 
-def _kind(column: object) -> str:
+def _kind(column: Series) -> str:
     from pandas.api import types
 
-    if types.is_bool_dtype(column):  # type: ignore[arg-type]
+    if types.is_bool_dtype(column):
         return "bool"
-    if types.is_integer_dtype(column):  # type: ignore[arg-type]
+    if types.is_integer_dtype(column):
         return "int"
-    return "float" if types.is_numeric_dtype(column) else "text"  # type: ignore[arg-type]
+    return "float" if types.is_numeric_dtype(column) else "text"
 
 
 def _count_rows(path: Path) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from gymnasium.error import ResetNeeded
+
 from mledojo_env import Action, ActionName, MalformedAction, MLEDojoEnv, load_task
 from mledojo_env.errors import ConfigError, GradingError, InvalidSubmission, SandboxError
 from mledojo_env.grading import Grade, grade_frame, read_submission

@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import mledojo_env
 import pytest
+
+import mledojo_env
 
 
 def fresh(code: str) -> str:

@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mledojo_env.observation import Observation, StepStatus, bounded, last_frame
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mledojo_env.actions import ActionName
 from mledojo_env.episode import Episode, ScoreVisibility
 from mledojo_env.errors import ConfigError
