@@ -67,8 +67,8 @@ def read_packages() -> str:
     if PACKAGES_SHA256 not in found:
         raise common.BuildError(
             f"Expected the package list of Debian 12.15 (sha256 {PACKAGES_SHA256}), "
-            f"found {list(found) or 'none'}. The archive has moved on, and its older lists are not kept: the committed data stays the "
-            "reference. Build only the leaderboard with: build.py --board"
+            f"found {list(found) or 'none'}. The archive has moved on, and its older lists are not kept: the "
+            "committed data stays the reference. Build only the leaderboard with: build.py --board"
         )
     return found[PACKAGES_SHA256].decode()
 
