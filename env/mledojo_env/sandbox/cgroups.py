@@ -100,6 +100,10 @@ class Hierarchy:
         """Return what the group counted so far."""
         raise NotImplementedError
 
+    def release_cpu(self, group: Group) -> None:
+        """Lift the CPU limit: killed processes need CPU time to die, and a throttled group has little."""
+        raise NotImplementedError
+
     def remove(self) -> None:
         """Remove this launcher's groups."""
         for base in sorted(set(self._bases.values())):
@@ -117,6 +121,10 @@ class Version1(Hierarchy):
         group.write("pids", "pids.max", processes)
         group.write("cpu", "cpu.cfs_period_us", _PERIOD_US)
         group.write("cpu", "cpu.cfs_quota_us", quota_us)
+
+    def release_cpu(self, group: Group) -> None:
+        """Lift the CPU limit."""
+        group.write("cpu", "cpu.cfs_quota_us", -1, required=False)
 
     def usage(self, group: Group) -> Usage:
         """Return what the group counted so far."""
@@ -141,6 +149,10 @@ class Version2(Hierarchy):
         group.write("memory", "memory.oom.group", 1, required=False)
         group.write("pids", "pids.max", processes)
         group.write("cpu", "cpu.max", f"{quota_us} {_PERIOD_US}", required=False)
+
+    def release_cpu(self, group: Group) -> None:
+        """Lift the CPU limit."""
+        group.write("cpu", "cpu.max", "max", required=False)
 
     def usage(self, group: Group) -> Usage:
         """Return what the group counted so far."""

@@ -73,7 +73,7 @@ class ForkServer:
             finally:
                 syscalls.setns(self._own_pid_namespace, syscalls.CLONE_NEWPID)
         except OSError as error:
-            os.write(fds.setup, str(error).encode())
+            os.write(fds.setup, syscalls.describe(error).encode())
             protocol.send(self._channel, {"op": "exit", "id": job.id, "status": _SETUP_FAILED << 8})
             return
         self._pid_of[job.id] = pid
@@ -133,7 +133,7 @@ class ForkServer:
                 self._disk_of[session] = disk_mb
                 fds.append(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
         except OSError as error:
-            problem = str(error)
+            problem = syscalls.describe(error)
         protocol.send(self._channel, {"op": "session", "id": header["id"], "problem": problem}, fds)
         protocol.close_all(fds)
 

@@ -114,7 +114,7 @@ def enter(job: Job, fds: Descriptors, fences: Fences, baseline_bytes: int) -> No
     if fences.seccomp:
         seccomp.install(fences.seccomp)
     _reset_signals()
-    _arrange_descriptors(fds)
+    _arrange_descriptors(fds, job.open_files)
 
 
 def _arrange_mounts(job: Job, data: int) -> None:
@@ -143,18 +143,19 @@ def _set_limits(job: Job, baseline_bytes: int, *, in_cgroup: bool) -> None:
         resource.RLIMIT_CPU: cpu_s,
         resource.RLIMIT_DATA: baseline_bytes + int(job.memory_mb * 2**20 * 0.95),
         resource.RLIMIT_FSIZE: job.file_mb * 2**20,
-        resource.RLIMIT_NOFILE: job.open_files,
         resource.RLIMIT_NPROC: job.processes + in_cgroup,
         resource.RLIMIT_MEMLOCK: 2**16,
         resource.RLIMIT_MSGQUEUE: 0,
     }
     for kind, value in limits.items():
-        _, ceiling = resource.getrlimit(kind)
-        value = min(value, _MAX_RLIMIT)
-        if ceiling != resource.RLIM_INFINITY:
-            value = min(value, ceiling)
-        resource.setrlimit(kind, (value, value))
+        _set_limit(kind, value)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file too large is an error to read, not a death
+
+
+def _set_limit(kind: int, value: int) -> None:
+    _, ceiling = resource.getrlimit(kind)
+    value = min(value, _MAX_RLIMIT if ceiling == resource.RLIM_INFINITY else ceiling)
+    resource.setrlimit(kind, (value, value))
 
 
 def _become_nobody(user: int, *, rootless: bool) -> None:
@@ -180,7 +181,7 @@ def _reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _arrange_descriptors(fds: Descriptors) -> None:
+def _arrange_descriptors(fds: Descriptors, open_files: int) -> None:
     """Put the standard streams in place and close everything else but the report.
 
     The last word on `setup` is said and the descriptor gone before a line of the script runs, so that no
@@ -194,6 +195,7 @@ def _arrange_descriptors(fds: Descriptors) -> None:
     setup = _above(fds.setup, 64)
     os.closerange(REPORT_FD + 1, setup)
     os.closerange(setup + 1, _MAX_FD)
+    _set_limit(resource.RLIMIT_NOFILE, open_files)  # last: it counts numbers, and those above are high
     os.write(setup, READY)
     os.close(setup)
 

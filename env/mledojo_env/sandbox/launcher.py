@@ -121,7 +121,7 @@ def _enter_namespaces(*, rootless: bool) -> None:
         syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_SLAVE)
         syscalls.unshare(syscalls.CLONE_NEWPID)
     except OSError as error:
-        raise Refused(str(error), by_kernel=True) from error
+        raise Refused(syscalls.describe(error), by_kernel=True) from error
 
 
 def _start_server(config: dict[str, Any], protections: dict[str, Any]) -> tuple[socket.socket, int]:
@@ -133,7 +133,7 @@ def _start_server(config: dict[str, Any], protections: dict[str, Any]) -> tuple[
             ours.close()
             _become_server(config, protections, theirs)
         except OSError as error:
-            _say(theirs, {"op": "failed", "problem": str(error), "by_kernel": True})
+            _say(theirs, {"op": "failed", "problem": syscalls.describe(error), "by_kernel": True})
         finally:
             os._exit(1)
     theirs.close()

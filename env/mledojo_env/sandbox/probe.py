@@ -119,7 +119,8 @@ def explain_refusal(problem: str) -> str:
     """
     hints = _hints() or ["Run as root, or on a machine that allows user namespaces to ordinary users."]
     lines = "\n".join(f"  - {hint}" for hint in hints)
-    return f"This machine does not let us isolate code ({problem}), and none is run without.\nTo enable it:\n{lines}"
+    summary = f"This machine does not let us isolate code ({problem}), and none is run without it."
+    return f"{summary}\nTo enable it:\n{lines}"
 
 
 def _hints() -> list[str]:

@@ -98,6 +98,8 @@ def _execute(source: bytes) -> int:
     module = types.ModuleType("__main__")
     module.__dict__.update(__file__=_PATH, __builtins__=__builtins__)
     sys.modules["__main__"] = module
+    for name in [name for name in sys.modules if name.startswith("mledojo_env")]:
+        del sys.modules[name]  # a script does not find what runs it
     sys.argv[:] = [_PATH]
     sys.path.insert(0, "/work")
     with open(_PATH, "wb") as file:  # multiprocessing's spawn looks for it

@@ -162,7 +162,7 @@ class Supervisor:
                 stream.close()
             if group is not None:
                 group.remove()
-            self._tell_host({"op": "done", "id": job.id, "problem": str(error)}, [])
+            self._tell_host({"op": "done", "id": job.id, "problem": syscalls.describe(error)}, [])
             return
         finally:
             protocol.close_all(opened)
@@ -200,6 +200,8 @@ class Supervisor:
         if execution.killed_at is None:
             execution.reason = reason
             execution.killed_at = time.monotonic()
+            if self._hierarchy is not None and execution.group is not None:
+                self._hierarchy.release_cpu(execution.group)
             self._tell_server({"op": "kill", "id": execution.id})
 
     def _usage(self, execution: Execution) -> cgroups.Usage:

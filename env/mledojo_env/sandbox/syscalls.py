@@ -70,6 +70,11 @@ def _checked(result: int, what: str) -> int:
     return result
 
 
+def describe(error: OSError) -> str:
+    """Return which step the kernel refused and why, without the errno in brackets."""
+    return str(error) if error.filename or not error.strerror else error.strerror
+
+
 def syscall(number: int, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
     """Return the result of a raw system call; integers travel as C longs.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 
@@ -127,19 +128,21 @@ def remove(directory: int, name: str) -> None:
     try:
         if _unlink(parent, last):
             return
-        count = 0
-        doomed = [f".mledojo-removed-{count}"]
+        doomed = [_unused_name()]
         os.rename(last, doomed[0], src_dir_fd=parent, dst_dir_fd=directory)
         while doomed:
             top = doomed.pop()
             for child in _empty(directory, top):
-                count += 1
-                moved = f".mledojo-removed-{count}"
+                moved = _unused_name()
                 os.rename(f"{top}/{child}", moved, src_dir_fd=directory, dst_dir_fd=directory)
                 doomed.append(moved)
             os.rmdir(top, dir_fd=directory)
     finally:
         os.close(parent)
+
+
+def _unused_name() -> str:
+    return f".removed-{secrets.token_hex(16)}"  # not to be guessed and put in the way
 
 
 def _unlink(parent: int, name: str) -> bool:

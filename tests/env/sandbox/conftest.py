@@ -1,0 +1,73 @@
+"""Every suite here runs against a sandbox by contract, so that another backend is one more parameter."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mledojo_env.errors import SandboxUnavailable
+from mledojo_env.sandbox import ExecutionResult, Limits, LocalSandbox, Sandbox, Session
+from mledojo_env.sandbox.probe import machine_facts
+
+BACKENDS: dict[str, Callable[[], Sandbox]] = {"local": LocalSandbox}
+
+Run = Callable[..., Coroutine[Any, Any, ExecutionResult]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task as it lies on the host: what code may see, and what it must not."""
+
+    public: Path
+    answers: Path
+    secret: str  # what the answers hold
+
+
+@pytest.fixture(scope="session", params=sorted(BACKENDS))
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    with BACKENDS[request.param]() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def has_cgroups() -> bool:
+    return next(fact.ok for fact in machine_facts() if fact.name == "cgroups")
+
+
+@pytest.fixture(scope="session")
+def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
+    base = tmp_path_factory.mktemp("task")
+    base.chmod(0o755)
+    for name, mode in (("public", 0o755), ("private", 0o700)):
+        (base / name).mkdir()
+        (base / name).chmod(mode)
+    secret = f"answer-{secrets.token_hex(8)}"
+    (base / "public" / "train.csv").write_text("id,target\n1,0\n2,1\n")
+    answers = base / "private" / "answers.csv"
+    answers.write_text(f"id,target\n3,{secret}\n")
+    return Task(base / "public", answers, secret)
+
+
+@pytest.fixture
+async def session(sandbox: Sandbox) -> AsyncIterator[Session]:
+    try:
+        session = await sandbox.session()
+    except SandboxUnavailable as reason:
+        pytest.skip(str(reason))
+    yield session
+    await session.close()
+
+
+@pytest.fixture
+def run(session: Session, task: Task) -> Run:
+    """Run code in the test's session with the limits given by name."""
+
+    async def run(code: str, *, seed: int = 0, **limits: Any) -> ExecutionResult:
+        return await session.run(code, task.public, Limits(**{"timeout_s": 10.0, **limits}), seed=seed)
+
+    return run
