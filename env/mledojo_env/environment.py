@@ -17,7 +17,7 @@ from mledojo_env.episode import Episode, ScoreVisibility
 from mledojo_env.errors import ConfigError, did_you_mean
 from mledojo_env.observation import Observation, StepStatus, bounded
 from mledojo_env.portal import shared_portal
-from mledojo_env.reward import Transition, final_rank, make_reward
+from mledojo_env.reward import Transition, make_reward
 from mledojo_env.sandbox.base import Sandbox
 from mledojo_env.spaces import action_space, observation_space, to_member
 from mledojo_env.workplace import Outcome, Workplace
@@ -211,7 +211,7 @@ class MLEDojoEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
 
     def _record(self, name: ActionName | None, outcome: Outcome, episode: Episode) -> float:
         """Put an outcome on the episode's record and return its reward."""
-        counted_before = episode.counted
+        counted_before, rank_before = episode.counted, episode.final_rank or 0.0
         if outcome.execution is not None:
             episode.seconds += outcome.execution.wall_s
         if outcome.grade is not None:
@@ -226,7 +226,8 @@ class MLEDojoEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
                 grade=outcome.grade,
                 counted_before=counted_before,
                 counted_after=episode.counted,
-                counts_whole_test=self.score_visibility is ScoreVisibility.DOJO,
+                rank_before=rank_before,
+                rank_after=episode.final_rank or 0.0,
             )
         )
 
@@ -263,13 +264,13 @@ class MLEDojoEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
         return episode.counted is not None and self.score_visibility.compared_rank(episode.counted) == 1.0
 
     def _info(self, outcome: Outcome, episode: Episode, wall_s: float) -> dict[str, Any]:
-        execution, whole_test = outcome.execution, self.score_visibility is ScoreVisibility.DOJO
+        execution = outcome.execution
         ran: dict[str, Any] = {}
         if execution is not None:
             ran = {"status": str(execution.status), "exit_code": execution.exit_code}
             ran |= {"wall_s": execution.wall_s, "cpu_s": execution.cpu_s}
             ran |= {"peak_memory_mb": execution.peak_memory_mb}
-        private = {"grade": outcome.grade, "rank": final_rank(episode.counted, whole_test)}
+        private = {"grade": outcome.grade, "rank": episode.final_rank}
         return {"step": episode.step, "wall_s": wall_s, "exec": ran, "private": private}
 
     def _running(self) -> tuple[Episode, Workplace]:

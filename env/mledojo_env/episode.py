@@ -41,6 +41,12 @@ class ScoreVisibility(StrEnum):
         """Return the rank on the board on which submissions are compared, shown or not."""
         return grade.rank if self is ScoreVisibility.DOJO else grade.public_rank
 
+    def final_rank_of(self, grade: Grade | None) -> float | None:
+        """Return the rank that an episode ends with if this submission counts."""
+        if grade is None:
+            return None
+        return grade.rank if self is ScoreVisibility.DOJO else grade.private_rank
+
 
 @dataclass(frozen=True)
 class EpisodeResult:
@@ -110,6 +116,11 @@ class Episode:
         """Whether no step can follow."""
         return self.terminated or self.truncated
 
+    @property
+    def final_rank(self) -> float | None:
+        """The rank that the episode would end with here; None without a submission or a leaderboard."""
+        return self.visibility.final_rank_of(self.counted)
+
     def count(self, grade: Grade) -> None:
         """Take note of a valid submission of the step under way; of equal ones the first keeps counting."""
         self.submissions += 1
@@ -140,7 +151,7 @@ class Episode:
             score=grade.score if grade else None,
             score_public=grade.public_score if grade else None,
             score_private=grade.private_score if grade else None,
-            rank=grade.rank if grade else None,
+            rank=self.final_rank,
             rank_public=grade.public_rank if grade else None,
             rank_private=grade.private_rank if grade else None,
             medal=str(grade.medal) if grade and grade.medal else None,
@@ -161,7 +172,8 @@ class Episode:
 def _line(number: int, seen: Observation) -> str:
     parts = [f"step {number} {seen.action or 'malformed'}: {seen.status}"]
     if seen.error_class or seen.error_message:
-        parts.append(": ".join(part for part in (seen.error_class, seen.error_message) if part)[:200])
+        what = ": ".join(part for part in (seen.error_class, seen.error_message) if part)
+        parts.append(what.splitlines()[0][:200])
     if seen.score is not None:
         parts.append(f"score {seen.score:.4g}")
     if seen.rank is not None:

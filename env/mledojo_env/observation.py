@@ -92,16 +92,19 @@ class Observation:
         return facts
 
 
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+
+
 def bounded(text: str, max_chars: int) -> str:
     """Return `text` if it is short, else its head and tail with a note of what was left out between.
 
-    Characters that UTF-8 cannot hold are replaced, and of a line that redraws itself (a progress bar) only
-    the last state is kept.
+    Characters that UTF-8 cannot hold are replaced; colours and other control sequences are dropped; of a line
+    that redraws itself (a progress bar) only the last state is kept.
     """
-    text = text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "�")
+    text = text.encode("utf-8", "replace").decode("utf-8")
     if "\r" in text:
         text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
-    text = text.rstrip()
+    text = _CONTROL.sub("", text).rstrip()
     if len(text) <= max_chars:
         return text
     head, tail = max_chars - max_chars // 2, max_chars // 2

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+_CLEAN_UP_S = 5.0
+
 
 class Portal:
     """An event loop on a daemon thread of its own, started at first use."""
@@ -20,7 +22,9 @@ class Portal:
         self._thread: threading.Thread | None = None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` on the portal's loop and return its result; an interrupt here cancels it there.
+        """Run `work` on the portal's loop and return its result.
+
+        An interrupt (Ctrl-C) cancels the work, and travels on when the work has cleaned up behind itself.
 
         Raises:
             RuntimeError: If called from the portal's own thread, which would wait for itself.
@@ -31,11 +35,20 @@ class Portal:
             raise RuntimeError(
                 "step(), reset() and close() block; in a coroutine await astep() and the like."
             )
-        future = asyncio.run_coroutine_threadsafe(work, loop)
+        ended = threading.Event()
+
+        async def tracked() -> T:
+            try:
+                return await work
+            finally:
+                ended.set()
+
+        future = asyncio.run_coroutine_threadsafe(tracked(), loop)
         try:
             return future.result()
         except BaseException:
-            future.cancel()  # Ctrl-C must not leave the coroutine running; no effect on a finished one
+            if future.cancel():  # False: it has finished, and what we see is its own exception
+                ended.wait(_CLEAN_UP_S)
             raise
 
     def _started(self) -> asyncio.AbstractEventLoop:

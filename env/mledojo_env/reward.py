@@ -25,7 +25,8 @@ class Transition:
     grade: Grade | None  # of this step's submission, if it was valid
     counted_before: Grade | None  # the submission that counts, before and after the step
     counted_after: Grade | None
-    counts_whole_test: bool  # whether submissions are compared on all rows (`dojo` visibility)
+    rank_before: float  # the rank in [0, 1] that the episode would have ended with; 0 without a submission
+    rank_after: float
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,11 @@ class Reward:
 def rank_gain(transition: Transition) -> float:
     """Return by how much the final rank changed: an episode sums to the rank it ends with.
 
-    The potential of a state is the rank, in [0, 1], of the submission that counts (0 without one): its rank
-    on the private board, or the mean over both boards where submissions are compared on the whole test set.
-    A submission that does not become the one that counts earns exactly 0.
+    The potential of a state is the rank of the submission that counts: its rank on the private board, or the
+    mean over both boards where submissions are compared on the whole test set (`dojo` visibility). A
+    submission that does not become the one that counts earns exactly 0.
     """
-    if transition.counted_after is transition.counted_before:
-        return 0.0
-    return final_rank(transition.counted_after, transition.counts_whole_test) - final_rank(
-        transition.counted_before, transition.counts_whole_test
-    )
+    return transition.rank_after - transition.rank_before
 
 
 def position_score(transition: Transition) -> float:
@@ -64,13 +61,6 @@ def position_score(transition: Transition) -> float:
     if transition.action is not ActionName.EXECUTE_CODE or transition.grade is None:
         return 0.0
     return float(transition.grade.rank or 0.0)
-
-
-def final_rank(grade: Grade | None, counts_whole_test: bool) -> float:
-    """Return the rank that an episode ends with, in [0, 1]; 0 without a submission or a leaderboard."""
-    if grade is None:
-        return 0.0
-    return float((grade.rank if counts_whole_test else grade.private_rank) or 0.0)
 
 
 REWARDS = {

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -118,6 +121,40 @@ async def test_episodes_share_a_sandbox_and_run_at_once() -> None:
     assert len(set(scores)) == 1
 
 
+ENDINGS = f"""\
+import os, signal, sys, threading, time
+import mledojo_env
+env = mledojo_env.make("{TASK}")
+env.reset(seed=0)
+run = lambda code: env.step({{"name": "execute_code", "argument": code}})[0]["text"]
+"""
+
+
+def ends(script: str, timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:
+    """Run a script in a new interpreter and return how it ended."""
+    command = [sys.executable, "-c", ENDINGS + script]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+
+
+def test_a_process_that_never_closes_ends_quietly() -> None:
+    ended = ends("print(run('print(6 * 7)'))")
+    assert (ended.returncode, ended.stderr) == (0, "") and "42" in ended.stdout
+
+
+def test_an_interrupt_ends_a_step_within_two_seconds() -> None:
+    ended = ends("""
+threading.Timer(0.7, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    run("import time; time.sleep(20)")
+except KeyboardInterrupt:
+    began = time.monotonic()
+    env.reset(seed=1)
+    print(run("print('alive')"), time.monotonic() - began < 2)
+""")
+    assert ended.returncode == 0, ended.stderr
+    assert "alive" in ended.stdout and "True" in ended.stdout
+
+
 def test_unicode_text_takes_any_text_up_to_its_length() -> None:
     space = UnicodeText(5, seed=1)
     assert "añ\n世" in space and "" in space and "123456" not in space and 5 not in space
@@ -134,6 +171,17 @@ def test_the_portal_refuses_to_wait_for_itself() -> None:
 
     with pytest.raises(RuntimeError, match="await astep"):
         shared_portal().run(nested())
+
+
+def test_a_forked_child_gets_a_portal_of_its_own() -> None:
+    async def answer() -> int:
+        return 42
+
+    assert shared_portal().run(answer()) == 42
+    child = os.fork()
+    if child == 0:
+        os._exit(shared_portal().run(answer()))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 42
 
 
 def test_the_portal_serves_many_threads_and_hands_exceptions_on() -> None:

@@ -101,6 +101,10 @@ def test_a_progress_bar_keeps_its_last_state() -> None:
     assert bounded("start\n 10%\r 50%\r100%\r\ndone\r", 100) == "start\n100%\ndone"
 
 
+def test_colours_and_control_characters_are_dropped() -> None:
+    assert bounded("\x1b[1;31mred\x1b[0m\x07 \x00tab\there", 100) == "red tab\there"
+
+
 @given(st.text(st.characters(), max_size=400), st.integers(1, 100))
 def test_bounded_text_is_bounded_and_encodable(text: str, max_chars: int) -> None:
     result = bounded(text + "\ud800", max_chars)

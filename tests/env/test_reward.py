@@ -37,12 +37,14 @@ def rewards(
     episode = Episode(0, len(grades), 60.0, visibility, higher_is_better)
     earned = []
     for each in grades:
-        before = episode.counted
+        before, rank_before = episode.counted, episode.final_rank or 0.0
         if each is not None:
             episode.count(each)
         status = StepStatus.FAILED if each is None else StepStatus.OK
-        whole = visibility is ScoreVisibility.DOJO
-        step = Transition(ActionName.EXECUTE_CODE, status, None, each, before, episode.counted, whole)
+        rank_after = episode.final_rank or 0.0
+        step = Transition(
+            ActionName.EXECUTE_CODE, status, None, each, before, episode.counted, rank_before, rank_after
+        )
         earned.append(make_reward(name)(step))
     return earned, episode
 
