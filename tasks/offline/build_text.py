@@ -24,6 +24,19 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 
+def drop_similar_texts(table: pd.DataFrame, column: str, *, similarity: float = 0.8) -> pd.DataFrame:
+    """Keep the first of the rows whose texts share most of their letter sequences (cosine of TF-IDF)."""
+    letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4)).fit_transform(table[column])
+    dropped = np.zeros(len(table), dtype=bool)
+    for start in range(0, len(table), 500):
+        rows, others = (letters[start : start + 500] @ letters.T > similarity).nonzero()
+        rows = rows + start
+        for row in np.unique(rows[others < rows]):
+            earlier = others[(rows == row) & (others < row)]
+            dropped[row] = not dropped[earlier].all()
+    return table[~dropped]
+
+
 @dataclass(frozen=True)
 class Terms:
     """Term weights of one text column, as a sparse matrix (rows, terms)."""

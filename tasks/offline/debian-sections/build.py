@@ -91,15 +91,15 @@ def parse_packages(listing: str) -> pd.DataFrame:
 def build_data() -> None:
     """Write the data: one description a source package, without the words that name a section.
 
-    Packages of one source describe themselves alike, so a source gives one row; descriptions that agree in
-    their letters are kept once.
+    Packages of one source describe themselves alike, so a source gives one row; of descriptions
+    that are alike ("dark theme ...", "grey theme ...") the first is kept.
     """
     table = parse_packages(read_packages())
     table = table[table[TARGET].isin(SECTIONS)][["description", TARGET]]
     masked = table["description"].str.replace(GIVEAWAYS, " ", regex=True)
     table["description"] = masked.str.replace(r"\s+", " ", regex=True).str.strip()
     letters = table["description"].str.casefold().str.replace(r"[^a-z]+", "", regex=True)
-    table = table[(letters.str.len() >= 8) & ~letters.duplicated()]
+    table = text.drop_similar_texts(table[(letters.str.len() >= 8) & ~letters.duplicated()], "description")
     train, test = common.random_split(table, train_rows=TRAIN_ROWS, test_rows=TEST_ROWS, seed=SEED)
     common.write_table_task(FOLDER, train, test, target=TARGET, sample_value="utils", seed=SEED)
 

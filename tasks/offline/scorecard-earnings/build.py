@@ -34,15 +34,20 @@ NAMES = {
 
 
 def college_systems(table: pd.DataFrame) -> pd.Series:
-    """Return a system number for each row: campuses that ever reported the same figures are one system.
+    """Return a system number for each row: campuses that share a name, or ever the same figures.
 
     Campuses of one college often report a single set of figures for all of them, each under its own
-    number; a split by campus would put the same earnings on both sides.
+    number; a split by campus would put the same earnings on both sides. The shared name is what stands
+    before the first hyphen ("Empire Beauty School-Hyannis").
     """
     campus, campuses = pd.factorize(table["unitid"])
     figures = table.groupby(["year", TARGET, "count_working", "count_not_working"], dropna=False).ngroup()
     figures = figures.where(table[["count_working", "count_not_working"]].notna().all(axis=1), -1)
-    name = table.groupby("college").ngroup().to_numpy() + figures.max() + 1
+    name = (
+        table.groupby(table["college"].str.split("-").str[0].str.strip()).ngroup().to_numpy()
+        + figures.max()
+        + 1
+    )
     nodes = np.concatenate([figures.to_numpy(), name]) + len(campuses)
     keep = np.concatenate([(figures >= 0).to_numpy(), np.ones(len(table), dtype=bool)])
     edges = (np.ones(keep.sum()), (np.tile(campus, 2)[keep], nodes[keep]))
