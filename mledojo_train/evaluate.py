@@ -43,6 +43,7 @@ def row(name: str, domain: str, trajectory: Trajectory) -> Row:
         "policy_tokens": sum(trajectory.mask),
         "generate_s": sum(step.generate_s for step in trajectory.steps),
         "execute_s": sum(step.execute_s for step in trajectory.steps),
+        "run_s": sum(step.run_s for step in trajectory.steps),
         "wall_s": trajectory.wall_s,
     }
 

@@ -108,6 +108,7 @@ class OnlineRollouts:
             "broken": [float(episode.broken) for episode in episodes],
             "generate_s": [step.generate_s for step in steps],
             "execute_s": [step.execute_s for step in steps],
+            "run_s": [step.run_s for step in steps],
         }
         model: Any = trainer.model
         mode = "train" if model.training else "eval"

@@ -143,8 +143,10 @@ class RolloutEngine:
                 trajectory.truncated, trajectory.stop_reason = True, "tokens"
                 break
             began = time.monotonic()
-            observation, reward, terminated, truncated, _ = await env.astep(reply.action)
-            trajectory.steps.append(_step(reply, observation, reward, time.monotonic() - began))
+            observation, reward, terminated, truncated, info = await env.astep(reply.action)
+            step = _step(reply, observation, reward)
+            step.execute_s, step.run_s = time.monotonic() - began, info["exec"].get("wall_s", 0.0)
+            trajectory.steps.append(step)
             trajectory.reward += reward
             trajectory.terminated, trajectory.truncated = terminated, truncated
             trajectory.messages.append(reply.message)
@@ -157,7 +159,7 @@ class RolloutEngine:
         trajectory.result = env.episode_result()
 
 
-def _step(reply: Reply, observation: Observation, reward: float, execute_s: float) -> Step:
+def _step(reply: Reply, observation: Observation, reward: float) -> Step:
     action = reply.action if isinstance(reply.action, Action) else None
     return Step(
         reply=str(reply.message.get("content", "")),
@@ -167,7 +169,7 @@ def _step(reply: Reply, observation: Observation, reward: float, execute_s: floa
         observation_text=observation.to_text(),
         reward=reward,
         generate_s=reply.generate_s,
-        execute_s=execute_s,
+        execute_s=0.0,
     )
 
 

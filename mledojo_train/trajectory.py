@@ -26,8 +26,9 @@ class Step:
     observation: dict[str, Any]  # the structured observation
     observation_text: str  # as the policy read it
     reward: float
-    generate_s: float
-    execute_s: float
+    generate_s: float  # wall clock from request to reply, waiting for a batch included
+    execute_s: float  # wall clock of the environment's step, waiting for a place in the sandbox included
+    run_s: float = 0.0  # wall clock of the script itself
 
 
 @dataclass
