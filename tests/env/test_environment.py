@@ -157,7 +157,7 @@ def write_task(root: Path, *, leaderboard: bool = True) -> Path:
     (folder / "description.md").write_text("Predict y from x.\n\nEvery row tells what it is worth.\n")
     rows = [*PUBLIC_IDS, *PRIVATE_IDS]
     tables = {
-        "public/train.csv": "id,x,y\n" + "".join(f"{i + 100},{i},{i % 3}\n" for i in range(20)),
+        "public/train.csv": "id,x,y\n" + "".join(f"{i + 100},{i},{i % 3}\n" for i in range(500)),
         "public/test.csv": "id,x\n" + "".join(f"{i},{i}\n" for i in rows),
         "public/sample_submission.csv": "id,y\n" + "".join(f"{i},9\n" for i in rows),
         "private/answers.csv": "id,y,part\n"
@@ -188,7 +188,7 @@ source: {name: made up, via: a test, url: "https://example.org", licence: CC0-1.
 metric: {name: rmse, params: {}}
 submission: {id: [id], targets: [y], value: number}
 public:
-  train.csv: twenty rows with their y
+  train.csv: five hundred rows with their y
   test.csv: ten rows
   sample_submission.csv: the form of a submission
 limits: {timeout_s: 30, validate_timeout_s: 10, memory_mb: 1024}
@@ -363,17 +363,16 @@ async def test_a_later_run_does_not_hand_in_an_earlier_submission(make: Any, gra
 async def test_validation_is_never_graded_and_leaves_no_submission(
     make: Any, sandbox: InProcessSandbox, grader: InProcessGrader
 ) -> None:
-    first, _ = await play(
-        make(), validate(submit(1.5, 1.5).argument), execute("print(open('submission.csv'))")
-    )
-    assert first[0].ok and "wrote submission.csv" in first[0].feedback and first[0].score is None
-    assert grader.calls == 0 and not list(sandbox.last.work.iterdir())
+    ((seen, reward, *_),) = await play(make(), validate(submit(1.5, 1.5).argument))
+    assert seen.ok and "wrote submission.csv" in seen.feedback
+    assert (seen.score, seen.submission_valid, reward, grader.calls) == (None, None, 0.0, 0)
+    assert not list(sandbox.last.work.iterdir())
 
 
 async def test_validation_sees_the_sample_under_its_own_limit(make: Any, sandbox: InProcessSandbox) -> None:
-    count = "print(len(open('/data/test.csv').read().split()) - 1)"
-    (seen, *_), (full, *_) = await play(make(execute_timeout_s=7.0), validate(count), execute(count))
-    assert "wrote no submission.csv" in seen.feedback and full.feedback == "10"
+    count = "print(len(open('/data/train.csv').read().split()) - 1)"
+    (sample, *_), (full, *_) = await play(make(execute_timeout_s=7.0), validate(count), execute(count))
+    assert sample.feedback == "wrote no submission.csv\n400" and full.feedback == "500"
     assert [limits.timeout_s for limits in sandbox.last.limits] == [10, 7]
     assert [limits.memory_mb for limits in sandbox.last.limits] == [1024, 1024]
 
@@ -441,7 +440,7 @@ async def test_request_info_tells_about_the_task(make: Any) -> None:
     steps = await play(make(), *[Action(ActionName.REQUEST_INFO, topic) for topic in topics])
     told = {topic: seen.feedback for topic, (seen, *_) in zip(topics, steps, strict=True)}
     assert told["overview"] == "Zeros\n\nPredict y from x.\n\nEvery row tells what it is worth."
-    assert "train.csv (" in told["data"] and "20 rows, 3 columns: id (int), x (int), y (int)" in told["data"]
+    assert "train.csv (" in told["data"] and "500 rows, 3 columns: id (int), x (int), y (int)" in told["data"]
     assert told["metric"] == "Metric: rmse, lower is better."
     assert told["leaderboard"].startswith("Public leaderboard: 4 reference pipelines.\nbest: 1\n")
     assert "columns id, y and 10 rows" in told["sample_submission"]

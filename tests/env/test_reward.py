@@ -82,6 +82,13 @@ def test_resubmitting_earns_nothing(grades: list[Grade | None], times: int) -> N
     assert sum(once) == sum(more) and more[::times] == once
 
 
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_of_equal_submissions_the_first_counts(higher_is_better: bool) -> None:
+    ties = [grade(0.5, 0.25), grade(0.5, 0.75)]
+    earned, episode = rewards("rank_gain", ties, ScoreVisibility.KAGGLE, higher_is_better)
+    assert earned == [0.25, 0.0] and episode.counted is ties[0]
+
+
 def test_dojo_pays_for_every_submission() -> None:
     earned, _ = rewards(
         "dojo", [grade(0.5, 0.75), None, grade(0.5, 0.75), grade(0.0, 0.0)], ScoreVisibility.DOJO
