@@ -1,0 +1,311 @@
+"""Is a task sound? Each check is a function with a name; `mledojo-train tasks check` runs them all.
+
+A check looks for one way in which scores on a task would mean nothing: broken files, a metric that does not
+hold its answers best, answers that can be looked up, a sample submission that is hard to beat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mledojo_env.baseline import Tables, is_date, is_number, predict, predicts_classes
+from mledojo_env.catalog import SPLITS, list_tasks, read_split, tasks_root
+from mledojo_env.duplicates import find_duplicates
+from mledojo_env.errors import MLEDojoError
+from mledojo_env.grading import Grade, grade_frame, public_private
+from mledojo_env.prepare import verify_checksums
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+    from mledojo_env.task import Task
+
+MIN_TEAMS = 60  # of a reference leaderboard
+MAX_SAMPLE_RANK = 0.25
+MAX_LOOKUP_GAIN = 0.05  # of test rows answered by copying from near-duplicates
+MAX_SHORTCUT = 0.95  # of the way from the sample submission to perfect, by one feature
+PUBLIC_SHARE = (0.1, 0.6)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found."""
+
+    check: str
+    ok: bool
+    detail: str
+
+
+class Subject:
+    """A task under check, with what several checks need."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    @cached_property
+    def answers(self) -> DataFrame:
+        """The hidden answers."""
+        return self.task.answers()
+
+    @cached_property
+    def gold(self) -> Grade:
+        """The grade of the answers themselves."""
+        form = self.task.submission
+        return grade_frame(self.task, self.answers[[*form.id, *form.targets]])
+
+    @cached_property
+    def sample(self) -> Grade:
+        """The grade of the sample submission."""
+        return grade_frame(self.task, self.task.sample_submission())
+
+    @cached_property
+    def tables(self) -> Tables | None:
+        """The task's rows, where it is of the simple form that most are of."""
+        return Tables.of(self.task)
+
+    def progress(self, score: float) -> float:
+        """Return how far a score is from the sample submission's (0) to perfect (1)."""
+        way = self.gold.score - self.sample.score
+        return (score - self.sample.score) / way if way else 1.0
+
+
+Check = Callable[[Subject], tuple[bool, str]]
+_CHECKS: dict[str, Check] = {}
+
+
+def _check(function: Check) -> Check:
+    _CHECKS[function.__name__] = function
+    return function
+
+
+def check_task(task: Task) -> list[Finding]:
+    """Run every check on a task, each on its own: one that cannot run has failed."""
+    subject = Subject(task)
+    findings = []
+    for name, check in _CHECKS.items():
+        try:
+            ok, detail = check(subject)
+        except (MLEDojoError, LookupError, ValueError, TypeError, OSError) as error:
+            ok, detail = False, f"{type(error).__name__}: {error}"
+        findings.append(Finding(name, bool(ok), detail))
+    return findings
+
+
+def check_splits() -> list[Finding]:
+    """Check that splits hold each task once, as its task.yaml says, and share no source of data."""
+    ids = {split: read_split(split) for split in SPLITS}
+    entries = {entry.id: entry for entry in list_tasks() if entry.folder.is_relative_to(tasks_root())}
+    repeated = [task for split in SPLITS for task in set(ids[split]) if ids[split].count(task) > 1]
+    shared = sorted(set(ids["train"]) & set(ids["benchmark"]))
+    unknown = sorted({task for split in SPLITS for task in ids[split]} - set(entries))
+    astray = sorted(task for task, entry in entries.items() if task not in ids.get(entry.split, []))
+    return [
+        _none("split_ids_once", repeated, "listed twice"),
+        _none("splits_disjoint", shared, "in both train and benchmark"),
+        _none("split_ids_known", unknown, "in a split, but there is no such task"),
+        _none("split_as_task_says", astray, "not in the split that its task.yaml names"),
+        _none("split_sources_disjoint", _shared_sources(), "a source of both train and benchmark"),
+    ]
+
+
+@_check
+def checksums(subject: Subject) -> tuple[bool, str]:
+    """Every data file is what SHA256SUMS says."""
+    verify_checksums(subject.task.folder)
+    return True, "all files match"
+
+
+@_check
+def public_files(subject: Subject) -> tuple[bool, str]:
+    """`public` in task.yaml names every file that code sees, and the sample submission is one."""
+    task = subject.task
+    found = {path.name for path in task.public_dir.iterdir()}
+    listed = set(task.public_files)
+    problems = [f"{name} is listed but not there" for name in sorted(listed - found)]
+    problems += [f"{name} is there but not listed" for name in sorted(found - listed)]
+    if "sample_submission.csv" not in found:
+        problems.append("sample_submission.csv is missing")
+    if len(task.description.split()) < 30:
+        problems.append("description.md has fewer than 30 words")
+    return not problems, "; ".join(problems) or f"{len(found)} files"
+
+
+@_check
+def no_target_in_test(subject: Subject) -> tuple[bool, str]:
+    """No public table but the sample submission holds targets for test ids."""
+    import pandas as pd
+
+    form = subject.task.submission
+    hidden = set(map(tuple, subject.answers[form.id].astype(str).to_numpy()))
+    for path in sorted(subject.task.public_dir.glob("*.csv")):
+        table = pd.read_csv(path, dtype=dict.fromkeys(form.id, str), nrows=200_000)
+        targets = [name for name in form.targets if name in table]
+        if path.name == "sample_submission.csv" or not targets or not set(form.id) <= set(table):
+            continue
+        if any(tuple(row) in hidden for row in table[form.id].to_numpy()):
+            return False, f"{path.name} has the column {targets[0]!r} for ids of the test set"
+    return True, "targets are hidden"
+
+
+@_check
+def ids_unique(subject: Subject) -> tuple[bool, str]:
+    """Answers, sample submission and test table hold the same ids, each once; train holds none of them."""
+    form = subject.task.submission
+    tables = {"answers": subject.answers, "sample_submission.csv": subject.task.sample_submission()}
+    train = None
+    if subject.tables:
+        tables["test.csv"], train = subject.tables.test, subject.tables.train
+    expected = set(map(tuple, subject.answers[form.id].astype(str).to_numpy()))
+    for name, table in tables.items():
+        ids = list(map(tuple, table[form.id].astype(str).to_numpy()))
+        if len(set(ids)) < len(ids):
+            return False, f"{name} repeats {len(ids) - len(set(ids))} ids"
+        if set(ids) != expected:
+            return False, f"the ids of {name} are not those of the answers"
+    if train is not None and expected & set(map(tuple, train[form.id].astype(str).to_numpy())):
+        return False, "train.csv has ids of the test set"
+    return True, f"{len(expected)} ids"
+
+
+@_check
+def parts(subject: Subject) -> tuple[bool, str]:
+    """Answers have a public and a private part, the public one the smaller."""
+    share = float((public_private(subject.answers, subject.task.id) == "public").mean())
+    return PUBLIC_SHARE[0] <= share <= PUBLIC_SHARE[1], f"{share:.0%} of the test rows are public"
+
+
+@_check
+def gold_is_best(subject: Subject) -> tuple[bool, str]:
+    """The answers get the metric's best value on every part, and nobody on the board is ahead of them."""
+    gold, metric = subject.gold, subject.task.metric
+    scores = {"all": gold.score, "public": gold.public_score, "private": gold.private_score}
+    for part, score in scores.items():
+        if not np.isclose(score, metric.best_value, rtol=0, atol=1e-9):
+            return False, f"gold gets {score} on {part} rows; the best {metric.name} is {metric.best_value}"
+    if gold.rank is not None and gold.rank < 1:
+        return False, f"teams are ahead of gold: position {gold.private_position} on the private board"
+    return True, f"{metric.name} {gold.score:g}"
+
+
+@_check
+def sample_ranks_low(subject: Subject) -> tuple[bool, str]:
+    """The sample submission is valid and near the end of the board."""
+    sample = subject.sample
+    if not subject.task.metric.is_better(subject.gold.score, sample.score):
+        return False, f"the sample submission scores {sample.score:g}, as well as gold"
+    if sample.rank is None:
+        return True, f"score {sample.score:g}, no leaderboard"
+    return sample.rank <= MAX_SAMPLE_RANK, f"score {sample.score:g}, rank {sample.rank:.2f}"
+
+
+@_check
+def leaderboard(subject: Subject) -> tuple[bool, str]:
+    """The board is of finite numbers; one of reference pipelines has enough of them, and they differ."""
+    board = subject.task.leaderboard
+    if board is None:
+        return True, "none"
+    teams, different = board.teams(), len(set(board.private_scores))
+    if board.kind == "reference" and (teams < MIN_TEAMS or different < teams // 2):
+        return False, f"{teams} teams with {different} different scores; expected at least {MIN_TEAMS}"
+    return True, f"{teams} teams, {different} different private scores"
+
+
+@_check
+def no_test_row_in_train(subject: Subject) -> tuple[bool, str]:
+    """No test row is a training row, and near-duplicates are too few to climb the board by copying."""
+    found = find_duplicates(subject.tables) if subject.tables else None
+    if found is None:
+        return True, "not of a form whose rows can be compared"
+    detail = f"{found.exact} equal and {found.near} near rows of {found.rows}; copying gains {found.gain:.1%}"
+    return found.exact == 0 and found.gain <= MAX_LOOKUP_GAIN, detail
+
+
+@_check
+def no_single_feature_tells(subject: Subject) -> tuple[bool, str]:
+    """No feature alone, nor the id or the order of rows, comes near the answers."""
+    if subject.tables is None:
+        return True, "not of a form whose features can be tried"
+    tables, task = subject.tables, subject.task
+    best, name = -np.inf, ""
+    order = np.arange(len(tables.train), dtype=float), np.arange(len(tables.test), dtype=float)
+    import pandas as pd
+
+    candidates = {"order of rows": (pd.Series(order[0]), pd.Series(order[1]))}
+    candidates |= {
+        column: (tables.train[column], tables.test[column])
+        for column in [*task.submission.id, *tables.features]
+    }
+    for column, (train, test) in candidates.items():
+        predictions = _predict_from(train, test, tables)
+        way = subject.progress(task.score(tables.submission(predictions), subject.answers))
+        if way > best:
+            best, name = way, column
+    return best <= MAX_SHORTCUT, f"{name!r} alone goes {best:.0%} of the way from the sample to perfect"
+
+
+@_check
+def baseline_beats_sample(subject: Subject) -> tuple[bool, str]:
+    """A quick pipeline learns something from the data."""
+    if subject.tables is None:
+        return True, "not of a form that the baseline reads"
+    grade = grade_frame(subject.task, subject.tables.submission(predict(subject.tables)))
+    rank = "" if grade.rank is None else f", rank {grade.rank:.2f}"
+    detail = f"score {grade.score:g}{rank}; the sample submission {subject.sample.score:g}"
+    return subject.task.metric.is_better(grade.score, subject.sample.score), detail
+
+
+@_check
+def split_agrees(subject: Subject) -> tuple[bool, str]:
+    """The split that task.yaml names is the one file that lists the task."""
+    task = subject.task
+    if not task.folder.is_relative_to(tasks_root().resolve()):
+        return True, "not one of the packaged tasks"
+    listed = [split for split in SPLITS if task.id in read_split(split)]
+    return listed == [task.split], f"task.yaml says {task.split}; listed in {', '.join(listed) or 'no split'}"
+
+
+def _predict_from(train: Series, test: Series, tables: Tables) -> np.ndarray:
+    """Return predictions by one feature: a small tree for numbers, a look-up for everything else."""
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    from mledojo_env.baseline import predicts_probabilities
+
+    target = tables.train[tables.target].to_numpy()
+    by_class = predicts_classes(tables.task)
+    if is_date(train) or not is_number(train) or not is_number(test):
+        values = {value: code for code, value in enumerate(train.astype(str).unique())}
+        codes = [column.astype(str).map(values).fillna(-1).to_numpy(float) for column in (train, test)]
+        leaves = len(values) + 1
+    else:
+        codes = [column.to_numpy(float) for column in (train, test)]
+        codes = [np.where(np.isfinite(code), code, np.finfo(np.float32).min / 2) for code in codes]
+        leaves = 64
+    options = {"max_leaf_nodes": max(leaves, 2), "random_state": 0}
+    if not by_class:
+        model = DecisionTreeRegressor(**options).fit(codes[0][:, None], target.astype(float))
+        return np.asarray(model.predict(codes[1][:, None]))
+    classifier = DecisionTreeClassifier(**options).fit(codes[0][:, None], target)
+    if predicts_probabilities(tables.task):
+        return np.asarray(classifier.predict_proba(codes[1][:, None])[:, 1])
+    return np.asarray(classifier.predict(codes[1][:, None]))
+
+
+def _none(check: str, found: list[str], what: str) -> Finding:
+    shown = ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+    return Finding(check, not found, f"{what}: {shown}" if found else "none")
+
+
+def _shared_sources() -> list[str]:
+    """Return names of original data sources that tasks of more than one split come from."""
+    from mledojo_env.task import read_facts
+
+    splits_of: dict[str, set[str]] = {}
+    for entry in list_tasks():
+        name = " ".join(read_facts(entry.folder).source.name.casefold().split())
+        splits_of.setdefault(name, set()).add(entry.split)
+    return sorted(name for name, splits in splits_of.items() if len(splits) > 1)
