@@ -70,7 +70,9 @@ def load_task(task_id: str, *, tasks_path: Sequence[Path] = ()) -> Task:
         names = [name for known in folders for name in (known, known.split("/", 1)[-1])]
         hint = did_you_mean(task_id, names)
         raise TaskNotFound(f"Unknown task {task_id!r}.{hint} List them: mledojo-train tasks list")
-    return Task.from_folder(folders[matches[0]])
+    task = Task.from_folder(folders[matches[0]])
+    _check_id(task.facts, matches[0], task.folder)
+    return task
 
 
 def list_tasks(
@@ -119,6 +121,7 @@ def _folders(tasks_path: Sequence[Path]) -> Iterator[tuple[str, Path]]:
     seen: set[str] = set()
     extra = [Path(part) for part in os.environ.get("MLEDOJO_TASKS_PATH", "").split(":") if part]
     for root in [*tasks_path, *extra, tasks_root()]:
+        root = root.resolve()  # a folder's name is part of its task's id, and "." has none
         if not root.is_dir():
             raise ConfigError(
                 f"The tasks folder {root} does not exist. Check --tasks-path and MLEDOJO_TASKS_PATH."
@@ -138,8 +141,7 @@ def _id_of(folder: Path) -> str:
 
 def _entry(name: str, folder: Path) -> TaskEntry:
     facts = read_facts(folder)
-    if facts.id != name:
-        raise ConfigError(f"{folder / 'task.yaml'}: id is {facts.id!r}, but its folder says {name!r}.")
+    _check_id(facts, name, folder)
     return TaskEntry(
         id=facts.id,
         source=name.split("/", 1)[0],
@@ -152,6 +154,11 @@ def _entry(name: str, folder: Path) -> TaskEntry:
         quarantine=facts.quarantine,
         folder=folder,
     )
+
+
+def _check_id(facts: TaskFacts, name: str, folder: Path) -> None:
+    if facts.id != name:
+        raise ConfigError(f"{folder / 'task.yaml'}: id is {facts.id!r}, but its folder says {name!r}.")
 
 
 def _is_ready(facts: TaskFacts, folder: Path) -> bool:

@@ -41,7 +41,8 @@ class Duplicates:
 def find_duplicates(tables: Tables) -> Duplicates | None:
     """Return what of the test rows is in train; None without features to compare."""
     if tables.images is not None:
-        return _of_vectors(tables, *(_image_vectors(images) for images in tables.images), _SAME_IMAGE)
+        shown, hidden = (_image_vectors(images) for images in tables.images)
+        return _of_vectors(tables, shown, hidden, _SAME_IMAGE)
     texts = [name for name in tables.features if is_text(tables.train[name])]
     if texts:
         train, test = (

@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from mledojo_env.errors import TaskDataError
+from mledojo_env.errors import TaskDataError, did_you_mean
 from mledojo_env.prepare import CHECKSUMS, Prepared, prepare_bundled
 from mledojo_env.typed_yaml import load_yaml
 
@@ -21,6 +21,23 @@ if TYPE_CHECKING:
     from mledojo_env.metrics import Metric
 
 DOMAINS = ("tabular", "vision", "nlp", "time-series", "audio", "graph", "recsys", "signal", "multimodal")
+KINDS = (
+    "binary-classification",
+    "multiclass",
+    "multilabel",
+    "regression",
+    "multi-regression",
+    "forecasting",
+    "ranking",
+    "retrieval",
+    "detection",
+    "segmentation",
+    "image-to-image",
+    "sequence-labelling",
+    "qa",
+    "generation",
+    "other",
+)
 
 
 class _Facts(BaseModel):
@@ -90,11 +107,13 @@ class TaskFacts(_Facts):
     leaderboard: BoardFacts | None = None
     quarantine: str | None = None  # why the task is left out, if it is
 
-    @field_validator("domain")
+    @field_validator("domain", "kind")
     @classmethod
-    def _known_domain(cls, value: str) -> str:
-        if value not in DOMAINS:
-            raise ValueError(f"domain {value!r} is not one of {', '.join(DOMAINS)}.")
+    def _is_known(cls, value: str, info: ValidationInfo) -> str:
+        known = DOMAINS if info.field_name == "domain" else KINDS
+        if value not in known:
+            hint = did_you_mean(value, known)
+            raise ValueError(f"{info.field_name} {value!r} is not one of {', '.join(known)}.{hint}")
         return value
 
 
@@ -113,7 +132,7 @@ class Task:
 
     folder: Path
     facts: TaskFacts
-    _cached: dict[str, Any] = field(default_factory=dict, repr=False)
+    _cached: dict[Path, DataFrame] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_folder(cls, folder: Path) -> Task:
@@ -141,7 +160,7 @@ class Task:
 
     @property
     def kind(self) -> str:
-        """What is predicted, e.g. `regression`."""
+        """What is predicted: one of `KINDS`."""
         return self.facts.kind
 
     @property
@@ -256,6 +275,16 @@ class Task:
         """Read a table once; ids stay text, so that 007 is not 7."""
         import pandas as pd
 
-        if str(path) not in self._cached:
-            self._cached[str(path)] = pd.read_csv(path, dtype=dict.fromkeys(self.submission.id, str))
-        return self._cached[str(path)]
+        if path not in self._cached:
+            text = dict.fromkeys(self.submission.id, str)
+            if self.submission.value == "label":  # "NA" and "None" are labels; only a blank is missing
+                options: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
+            else:
+                options = {}
+            try:
+                self._cached[path] = pd.read_csv(path, dtype=text, **options)
+            except (OSError, ValueError) as error:
+                raise TaskDataError(
+                    f"Cannot read {path}: {error}. Remove {path.parents[1]}, and it is prepared again."
+                ) from error
+        return self._cached[path]

@@ -63,16 +63,13 @@ def align(submission: DataFrame, answers: DataFrame, form: SubmissionFormat, met
     rows = _match(ids, _ids(submission, form.id, like=answers), form.id)
     truth, predicted = [], []
     for name in form.targets:
-        column = submission[name].iloc[rows]
+        column, cells = submission[name].iloc[rows], _Cells(name, ids)
         if metric.prediction in (Prediction.LABEL, Prediction.ORDINAL):
             whole = metric.prediction is Prediction.ORDINAL
-            pair = _labels(answers[name], column, _Cells(name, ids), whole_numbers=whole)
+            pair = _labels(answers[name], column, cells, whole_numbers=whole)
         else:
-            values = _Cells(name, ids).numbers(column)
-            pair = (
-                _trusted(answers[name], _Cells(name, ids)),
-                _within_range(values, _Cells(name, ids), form, metric),
-            )
+            values = _within_range(cells.numbers(column), cells, form, metric)
+            pair = _trusted(answers[name], cells), values
         truth.append(pair[0])
         predicted.append(pair[1])
     needed = {name: _trusted(answers[name], _Cells(name, ids)) for name in metric.needs}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import lzma
 import os
@@ -41,7 +42,7 @@ def prepare_bundled(folder: Path, task_id: str, data_hash: str, id_columns: Sequ
     """Return the prepared folders of a bundled task, made now if they are not in the cache.
 
     They are built beside their place and renamed into it: an interrupted preparation leaves nothing that
-    looks whole, and of two processes at once the first to finish wins.
+    looks whole. Of several processes at once, one builds and the others wait.
 
     Raises:
         TaskDataError: If files are missing or differ from their checksums, or the cache cannot be written.
@@ -53,26 +54,35 @@ def prepare_bundled(folder: Path, task_id: str, data_hash: str, id_columns: Sequ
     verify_checksums(folder)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=".building-", dir=place.parent))
+        with (place.parent / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # let go by the kernel, should this process be killed
+            if not place.is_dir():
+                _build(folder, place, id_columns)
     except OSError as error:
         raise TaskDataError(
-            f"Cannot write the cache {place.parent}: {error.strerror}. Set MLEDOJO_CACHE to a folder you own."
+            f"Cannot write {task_id} to the cache {place.parent}: {error.strerror or error}. "
+            "Make room, or set MLEDOJO_CACHE to a folder you own."
         ) from error
+    return prepared
+
+
+def _build(folder: Path, place: Path, id_columns: Sequence[str]) -> None:
+    """Unpack into a folder beside `place` and rename it; the caller holds the lock."""
+    for left_over in place.parent.glob(".building-*"):  # of a process that was killed
+        shutil.rmtree(left_over, ignore_errors=True)
+    building = Path(tempfile.mkdtemp(prefix=".building-", dir=place.parent))
     try:
-        building.chmod(0o755)
         _unpack(folder / "public", building / "public")
         _unpack(folder / "private", building / "private")
-        (building / "private").chmod(0o700)
         write_sample(building / "public", building / "sample", id_columns)
+        for path in building.rglob("*"):  # whatever the umask says
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        building.chmod(0o755)
+        (building / "private").chmod(0o700)
         building.rename(place)
-    except OSError as error:
-        shutil.rmtree(building, ignore_errors=True)
-        if not place.is_dir():
-            raise TaskDataError(f"Cannot prepare {task_id} in {place}: {error}.") from error
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
-    return prepared
 
 
 def verify_checksums(folder: Path) -> None:
