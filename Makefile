@@ -1,0 +1,75 @@
+# Everything a user or CI runs. `make help` lists it; the virtual environment is made at the first use.
+SHELL := /bin/bash
+
+PYTHON ?= python3
+VENV ?= .venv
+# Which configs/*/NAME.yaml the quickstart runs: `quickstart` (minutes on two cores) or `ci` (shorter still).
+QUICKSTART ?= quickstart
+# More options for the installation of torch, e.g. another index.
+TORCH_ARGS ?=
+# More options for pytest, e.g. PYTEST_ARGS='-k sandbox -x'.
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALLED := $(VENV)/.installed
+LAUNCH := $(BIN)/accelerate launch --config_file configs/accelerate/cpu.yaml
+STARTED := $(shell date +%s)
+
+.DEFAULT_GOAL := help
+.PHONY: help install quickstart quickstart-ci test check clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "  PYTHON=python3.12      another interpreter (3.11 to 3.13) for $(VENV)"
+	@echo "  TORCH_ARGS='--extra-index-url https://download.pytorch.org/whl/cpu'   torch without CUDA"
+	@echo "  PYTEST_ARGS='-k sandbox -x'   options for pytest"
+
+install: $(INSTALLED)  ## make .venv (done by the others when needed)
+
+# torch comes first and by itself: it is the one big download, and the one that depends on the machine.
+$(INSTALLED): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "error: Python 3.11 to 3.13 is needed, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
+		     "Choose another: make PYTHON=python3.12"; exit 1; } >&2
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "error: $(PYTHON) cannot make virtual environments." \
+		     "On Debian or Ubuntu: apt-get install python3-venv"; exit 1; } >&2
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -c requirements.lock $(TORCH_ARGS) torch
+	$(PIP) install -c requirements.lock -e '.[dev]'
+	@touch $@
+
+quickstart: $(INSTALLED)  ## the main job: collect, SFT, GRPO, evaluation; results in runs/quickstart
+quickstart-ci: QUICKSTART = ci
+quickstart-ci: $(INSTALLED)  ## the same with a budget of about three minutes; results in runs/ci
+quickstart quickstart-ci:
+	$(call headline,1/4 collect: scripted agents play the training tasks)
+	$(BIN)/python recipes/collect.py --config configs/collect/$(QUICKSTART).yaml
+	$(call headline,2/4 SFT: a small model imitates them)
+	$(LAUNCH) recipes/sft.py --config configs/sft/$(QUICKSTART).yaml
+	$(call headline,3/4 GRPO: it learns from rollouts in the sandbox)
+	$(LAUNCH) recipes/grpo.py --config configs/grpo/$(QUICKSTART).yaml
+	$(call headline,4/4 evaluation: both on tasks that training never touched)
+	$(BIN)/python recipes/eval.py --config configs/eval/$(QUICKSTART).yaml
+	$(call headline,done: the results are in runs/$(QUICKSTART))
+
+# One line with the time since make started, the installation included.
+define headline
+@seconds=$$(($$(date +%s) - $(STARTED))); \
+	printf '\n=== %s  (%d:%02d since the start)\n' '$(strip $(1))' $$((seconds / 60)) $$((seconds % 60))
+endef
+
+# `pytest` and not `python -m pytest`: the latter puts the checkout on the path, before an installed wheel.
+test: $(INSTALLED)  ## the tests
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+check: $(INSTALLED)  ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+clean:  ## remove .venv, caches and builds; runs/ stays
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find env mledojo_train tests recipes tasks benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
