@@ -28,7 +28,9 @@ class Action:
 
     `argument` is the topic of `request_info` (one of `TOPICS`), the code of `validate_code` and
     `execute_code`, the number of steps of `get_history` as text ("" for all), and "" for `reset`.
-    `final` on an `execute_code` says that its submission is the agent's last word: the episode ends.
+    `final` on an `execute_code` says that it is the agent's last word: the episode ends, whatever became of
+    the code. `reset` empties the working directory and nothing else: budgets, record and the submission that
+    counts stay, so starting over never costs a rank.
     """
 
     name: ActionName

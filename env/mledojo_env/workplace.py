@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,9 +79,11 @@ class Workplace:
         """Run code on the sample; a submission that it writes is told of and dropped."""
         result = await self._run(code, self._task.sample_dir, self._task.limits.validate_timeout_s, episode)
         await asyncio.to_thread(self._session.remove, SUBMISSION)
+        wrote = SUBMISSION in result.files
+        kept = {name: size for name, size in result.files.items() if name != SUBMISSION}
+        result = replace(result, files=kept)
         if not result.ok:
             return _failure(result)
-        wrote = SUBMISSION in result.files
         note = "wrote submission.csv (a trial, not graded)" if wrote else "wrote no submission.csv"
         return Outcome(StepStatus.OK, f"{note}\n{result.stdout}", execution=result)
 

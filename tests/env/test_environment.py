@@ -366,6 +366,7 @@ async def test_validation_is_never_graded_and_leaves_no_submission(
     ((seen, reward, *_),) = await play(make(), validate(submit(1.5, 1.5).argument))
     assert seen.ok and "wrote submission.csv" in seen.feedback
     assert (seen.score, seen.submission_valid, reward, grader.calls) == (None, None, 0.0, 0)
+    assert not seen.files
     assert not list(sandbox.last.work.iterdir())
 
 

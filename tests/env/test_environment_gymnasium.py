@@ -121,6 +121,21 @@ async def test_episodes_share_a_sandbox_and_run_at_once() -> None:
     assert len(set(scores)) == 1
 
 
+@pytest.mark.parametrize(
+    "code", ["print('\ud800')", "\x00", "x" * 3_000_000, "-" * 90_000 + "1", "(" * 90_000]
+)
+async def test_hostile_code_is_an_observation(code: str) -> None:
+    env = MLEDojoEnv(TASK)
+    try:
+        await env.areset()
+        for name in (ActionName.VALIDATE_CODE, ActionName.EXECUTE_CODE):
+            seen, reward, *_ = await env.astep(act(name, code))
+            assert not seen.ok and reward == 0.0
+            (seen.to_text() + str(seen.to_dict())).encode()
+    finally:
+        await env.aclose()
+
+
 ENDINGS = f"""\
 import os, signal, sys, threading, time
 import mledojo_env
