@@ -78,6 +78,7 @@ class ForkServer:
             return
         self._pid_of[job.id] = pid
         pidfd = os.pidfd_open(pid)
+        protocol.send(self._channel, {"op": "started", "id": job.id}, [pidfd])
         self._execution_of[pidfd] = job.id
         self._poll.register(pidfd, select.POLLIN)
 

@@ -47,7 +47,7 @@ class Evidence:
     """What is known about an execution once all its processes are dead."""
 
     wait_status: int
-    reason: str = ""  # why the launcher killed it: timeout, cpu, output, cancelled or nothing
+    reason: str = ""  # why the launcher killed it: timeout, cpu, memory, output, cancelled or nothing
     wall_s: float = 0.0
     cpu_s: float = 0.0
     peak_mb: float = 0.0
@@ -65,11 +65,10 @@ def judge(evidence: Evidence, limits: Limits) -> tuple[Status, str]:
     if code == 0:
         return Status.OK, ""
     report = evidence.report
-    memory = f"The limit is {limits.memory_mb} MB for all processes and files of the sandbox together."
     if evidence.out_of_memory_kills:
-        return Status.OUT_OF_MEMORY, f"Out of memory: a process was killed. {memory}"
+        return Status.OUT_OF_MEMORY, f"Out of memory: a process was killed. {_memory_limit(limits)}"
     if code > 0 and report.error_class in ("MemoryError", "_ArrayMemoryError"):
-        return Status.OUT_OF_MEMORY, f"Out of memory: an allocation was refused. {memory}"
+        return Status.OUT_OF_MEMORY, f"Out of memory: an allocation was refused. {_memory_limit(limits)}"
     if code == -signal.SIGKILL and limits.cpu_s is not None and evidence.cpu_s >= limits.cpu_s:
         return _cpu_timeout(evidence, limits)
     if evidence.processes_denied or _is_process_shortage(report):
@@ -97,12 +96,18 @@ def _killed_by_us(evidence: Evidence, limits: Limits) -> tuple[Status, str]:
         return Status.TIMEOUT, f"Stopped at the time limit of {limits.timeout_s:g} s."
     if evidence.reason == "cpu":
         return _cpu_timeout(evidence, limits)
+    if evidence.reason == "memory":
+        return Status.OUT_OF_MEMORY, f"Out of memory: stopped. {_memory_limit(limits)}"
     if evidence.reason == "output":
         return (
             Status.OUTPUT_TRUNCATED,
             f"Stopped for printing more than {limits.output_kb} kB; the middle is cut out.",
         )
     return Status.KILLED, "Stopped on request before it ended."
+
+
+def _memory_limit(limits: Limits) -> str:
+    return f"The limit is {limits.memory_mb} MB for all processes and files of the sandbox together."
 
 
 def _cpu_timeout(evidence: Evidence, limits: Limits) -> tuple[Status, str]:

@@ -15,12 +15,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from mledojo_env.sandbox import cgroups, jail, protocol, syscalls
+from mledojo_env.sandbox import cgroups, jail, protocol, syscalls, watchdog
 from mledojo_env.sandbox.capture import Capture
 
 REPORT_LIMIT = 256 * 1024
 _READ_ONLY_DATA = syscalls.ATTR_RDONLY | syscalls.ATTR_NOSUID | syscalls.ATTR_NODEV | syscalls.ATTR_NOEXEC
-_CPU_CHECK_S = 0.25
+_CHECK_S = 0.25  # how often what only we can see is looked at
 _KILL_GRACE_S = 5.0  # a killed namespace that is not gone by then means a broken machine
 
 
@@ -35,12 +35,14 @@ class Execution:
     id: int
     started: float
     deadline: float
-    cpu_s: float
+    job: jail.Job
     streams: dict[str, Capture]  # stdout, stderr, report, setup
     group: cgroups.Group | None
-    next_cpu_check: float
+    next_check: float
+    process: int = 0  # the first one, as seen from here
     reason: str = ""  # why we killed it
     killed_at: float | None = None
+    cpu_s: float = 0.0  # the last estimate, where there is no group to ask
 
 
 class Supervisor:
@@ -84,7 +86,7 @@ class Supervisor:
             if execution.killed_at is not None:
                 moments.append(execution.killed_at + _KILL_GRACE_S)
             else:
-                moments.append(min(execution.deadline, execution.next_cpu_check))
+                moments.append(min(execution.deadline, execution.next_check))
         return max(0.0, min(moments) - now) if moments else None
 
     def _on_readable(self, key: selectors.SelectorKey) -> None:
@@ -119,6 +121,8 @@ class Supervisor:
             raise Stop("the fork-server died")
         if header["op"] == "exit":
             self._finish(self._running.pop(header["id"]), header)
+        elif header["op"] == "started":
+            self._running[header["id"]].process = watchdog.process_of(fds[0])
         else:
             self._tell_host(header, fds)
         protocol.close_all(fds)
@@ -168,7 +172,7 @@ class Supervisor:
             protocol.close_all(opened)
         now = time.monotonic()
         deadline = now + header["timeout_s"]
-        execution = Execution(job.id, now, deadline, job.cpu_s, streams, group, now + _CPU_CHECK_S)
+        execution = Execution(job.id, now, deadline, job, streams, group, now + _CHECK_S)
         self._running[job.id] = execution
         for stream in streams.values():
             self._selector.register(stream.fd, selectors.EVENT_READ, (execution, stream))
@@ -190,11 +194,26 @@ class Supervisor:
                     raise Stop("a killed execution did not end")
             elif now >= execution.deadline:
                 self._kill(execution, "timeout")
-            elif now >= execution.next_cpu_check:
-                execution.next_cpu_check = now + _CPU_CHECK_S
-                used = self._usage(execution).cpu_s
-                if used is not None and used > execution.cpu_s:
-                    self._kill(execution, "cpu")
+            elif now >= execution.next_check:
+                execution.next_check = now + _CHECK_S
+                self._check(execution)
+
+    def _check(self, execution: Execution) -> None:
+        """Kill an execution that has used up what the kernel does not limit by itself."""
+        job = execution.job
+        if execution.group is not None:
+            used = self._usage(execution).cpu_s or 0.0
+            memory_mb = 0.0  # the group's own business
+        elif execution.process:
+            seen = watchdog.sample(execution.process, job.memory_mb)
+            used, memory_mb = seen.cpu_s, seen.memory_mb
+            execution.cpu_s = max(execution.cpu_s, used)
+        else:
+            return
+        if used > job.cpu_s:
+            self._kill(execution, "cpu")
+        elif memory_mb > job.memory_mb:
+            self._kill(execution, "memory")
 
     def _kill(self, execution: Execution, reason: str) -> None:
         if execution.killed_at is None:
@@ -231,7 +250,7 @@ class Supervisor:
             "wait_status": header["status"],
             "reason": execution.reason,
             "wall_s": wall_s,
-            "cpu_s": usage.cpu_s if usage.cpu_s is not None else header.get("cpu_s", 0.0),
+            "cpu_s": max(header.get("cpu_s", 0.0), execution.cpu_s) if usage.cpu_s is None else usage.cpu_s,
             "peak_mb": usage.peak_mb if usage.peak_mb is not None else header.get("peak_kb", 0) / 1024,
             "out_of_memory_kills": usage.out_of_memory_kills,
             "processes_denied": usage.processes_denied,

@@ -91,7 +91,7 @@ print([f for _, _, fs in os.walk("/run") for f in fs])
 async def test_places_of_the_host(run):
     paths = ["/root", "/home", "/var/run/docker.sock", "/run/docker.sock", "/sys/kernel", "/boot", "/mnt"]
     paths += ["/proc/sys", "/proc/mounts", "/proc/kcore", "/etc/shadow", "/etc/ssh", "/dev/mem", "/usr/bin"]
-    paths += [str(Path.home()), os.getcwd()]
+    paths += [str(Path.home()), os.getcwd()] if os.getcwd() != "/" else []
     result = await run(f"import os\nprint([p for p in {paths!r} if os.path.exists(p)])")
     assert result.stdout == "[]\n"
 
@@ -193,7 +193,7 @@ async def test_unix_sockets_between_own_processes_work(run):
 
 
 async def test_fork_bomb(run, sandbox: Sandbox, task):
-    result = await run("import os\nwhile True:\n    try: os.fork()\n    except OSError: pass", timeout_s=2)
+    result = await run("import os\nwhile True:\n    try: os.fork()\n    except OSError: pass", timeout_s=1)
     assert result.status in (Status.TIMEOUT, Status.TOO_MANY_PROCESSES)
     await assert_unharmed(sandbox, task)
 
@@ -204,15 +204,15 @@ async def test_memory_bomb(run, sandbox: Sandbox, task):
     await assert_unharmed(sandbox, task)
 
 
-async def test_memory_in_shared_files(run, sandbox: Sandbox, task, has_cgroups: bool):
+async def test_memory_in_shared_mappings(run, sandbox: Sandbox, task):
     code = """
-import mmap
-block = mmap.mmap(-1, 2**30)
-for i in range(0, 2**30, 2**20): block[i:i + 2**20] = b"x" * 2**20
+import mmap, time
+block = mmap.mmap(-1, 2**29)
+for i in range(0, 2**29, 2**20): block[i:i + 2**20] = b"x" * 2**20
+time.sleep(1)
 """
     result = await run(code, memory_mb=200)
-    if has_cgroups:
-        assert result.status is Status.OUT_OF_MEMORY
+    assert result.status is Status.OUT_OF_MEMORY
     await assert_unharmed(sandbox, task)
 
 
@@ -503,7 +503,7 @@ async def test_a_concurrent_neighbour_is_unharmed(sandbox: Sandbox, task):
     bomb = (
         "import os\nx = []\nwhile True:\n    try: os.fork()\n    except OSError: x.append(bytearray(2**20))"
     )
-    attack = asyncio.create_task(attacker.run(bomb, task.public, Limits(timeout_s=2, memory_mb=256)))
+    attack = asyncio.create_task(attacker.run(bomb, task.public, Limits(timeout_s=1, memory_mb=256)))
     await asyncio.sleep(0.3)
     code = "import pandas as pd; print(len(pd.read_csv('/data/train.csv')))"
     result = await neighbour.run(code, task.public, Limits(timeout_s=10))

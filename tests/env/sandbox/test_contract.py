@@ -80,11 +80,11 @@ async def test_code_that_ends_before_the_time_limit_is_not_stopped(run):
     assert (await run("import time; time.sleep(0.4)", timeout_s=1.0)).ok
 
 
-async def test_cpu_time_is_limited_over_all_processes(run, has_cgroups: bool):
+async def test_cpu_time_is_limited_over_all_processes(run):
     code = "import os\nos.fork()\nwhile True: pass"
-    result = await run(code, timeout_s=8.0, cpu_s=1.0, threads=2)
+    result = await run(code, timeout_s=20.0, cpu_s=0.6, threads=2)
     assert result.status is Status.TIMEOUT and "CPU" in result.message
-    assert result.wall_s < (2.0 if has_cgroups else 4.0)
+    assert 0.6 < result.cpu_s < 2
 
 
 async def test_an_allocation_beyond_the_memory_limit(run):
@@ -97,14 +97,12 @@ async def test_an_allocation_within_the_memory_limit(run):
     assert (await run("import numpy as np\nx = np.ones(200 * 2**20, dtype='u1')", memory_mb=300)).ok
 
 
-async def test_memory_of_several_processes_adds_up(run, has_cgroups: bool):
-    if not has_cgroups:
-        pytest.skip("needs control groups, which this user may not make")
+async def test_memory_of_several_processes_adds_up(run):
     code = """
 import os, time
 children = [os.fork() for _ in range(2)]
 block = b"x" * (150 * 2**20)
-time.sleep(2)
+time.sleep(1)
 raise SystemExit(any(os.wait()[1] for _ in range(2)) if all(children) else 0)
 """
     result = await run(code, memory_mb=300)
