@@ -270,6 +270,8 @@ class LocalSession:
 
     def _conclude(self, header: dict[str, Any], fds: list[int], limits: Limits) -> ExecutionResult:
         parts = [protocol.read_file(fd) for fd in fds]
+        if not self._is_closed:
+            workdir.make_accessible(self._directory)
         problem = header["problem"]
         if problem and not header.get("out_of_memory_kills") and not header.get("reason"):
             raise SandboxError(f"The sandbox could not be set up for an execution: {problem}.")

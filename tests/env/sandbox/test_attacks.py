@@ -476,6 +476,13 @@ async def test_an_unreadable_submission(run, session: Session):
             session.read("submission.csv", 10)
 
 
+async def test_a_locked_working_directory(run, session: Session, sandbox: Sandbox, task):
+    await run("import os; open('submission.csv', 'w').write('x'); os.chmod('/work', 0)")
+    assert session.read("submission.csv", 10) == b"x"
+    session.remove("submission.csv")
+    assert (await run("open('x', 'w')")).ok
+
+
 async def test_hostile_trees_are_removed(run, session: Session, sandbox: Sandbox, task):
     code = """
 import os
