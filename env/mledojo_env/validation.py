@@ -26,6 +26,8 @@ _JOINT = "\x1f"  # between the parts of an id of several columns
 _WHOLE = re.compile(r"-?(0|[1-9]\d*)")
 _WHOLE_AS_FLOAT = re.compile(r"(-?(?:0|[1-9]\d*))\.0*")
 _BLANKS = frozenset({"", "nan", "na", "n/a", "<na>", "nat", "none", "null"})
+_TRUTH_VALUES = {"true": 1.0, "false": 0.0}
+_EXACT = 2.0**53  # up to here, whole floats are told apart
 _PROBABILITY_SLACK = 1e-6  # float32 rows that sum to one overshoot by less
 
 
@@ -60,7 +62,7 @@ def align(submission: DataFrame, answers: DataFrame, form: SubmissionFormat, met
     submission = submission.rename(columns=str)
     check_columns(list(submission.columns), [*form.id, *form.targets])
     ids = _ids(answers, form.id)
-    rows = _match(ids, _ids(submission, form.id, like=answers), form.id)
+    rows = _match(ids, _ids(submission, form.id), form.id)
     truth, predicted = [], []
     for name in form.targets:
         column, cells = submission[name].iloc[rows], _Cells(name, ids)
@@ -81,56 +83,62 @@ def align(submission: DataFrame, answers: DataFrame, form: SubmissionFormat, met
 # --------------------------------------------------------------------------- ids
 
 
-def _ids(table: DataFrame, names: Sequence[str], like: DataFrame | None = None) -> np.ndarray:
-    """Return one text for each row's id, shape (rows,).
-
-    Whole numbers are written alike, whether they came as 7, "7" or 7.0; where the answers' ids (`like`) are
-    text, such as 007 or 7.0, they must be matched to the letter.
-    """
-    parts = []
-    for name in names:
-        texts = _texts(table[name])
-        whole = texts if like is None else _texts(like[name])
-        if like is not None and all(_WHOLE.fullmatch(text) for text in whole):
-            texts = [found[1] if (found := _WHOLE_AS_FLOAT.fullmatch(text)) else text for text in texts]
-        parts.append(texts)
-    joined = parts[0] if len(parts) == 1 else [_JOINT.join(row) for row in zip(*parts, strict=True)]
-    return np.array(joined, dtype=object)
+def _ids(table: DataFrame, names: Sequence[str]) -> list[str]:
+    """Return one text for each row's id."""
+    parts = [_texts(table[name]) for name in names]
+    return parts[0] if len(parts) == 1 else [_JOINT.join(row) for row in zip(*parts, strict=True)]
 
 
-def _match(expected: np.ndarray, found: np.ndarray, names: Sequence[str]) -> np.ndarray:
+def _match(expected: list[str], found: list[str], names: Sequence[str]) -> np.ndarray:
     """Return for each expected id the row where it was found.
 
     Raises:
         InvalidSubmission: If ids are blank, repeated, unknown or missing; names the first.
     """
-    import pandas as pd
-
-    label = "/".join(names)
-    if len(found) == 0:
+    if not found:
         raise InvalidSubmission(f"The submission has no rows; expected {len(expected)}.")
-    index = pd.Index(found)
+    place = {text: row for row, text in enumerate(expected)}  # for a million ids, faster than an index
+    if len(place) < len(expected):
+        twice = next(text for row, text in enumerate(expected) if place[text] != row)
+        raise GradingError(f"The answers hold the id {show_id(twice)} twice.")
+    places = np.array([place.get(text, -1) for text in found])
+    if (places < 0).any():
+        found = _like(expected, found)
+        places = np.array([place.get(text, -1) for text in found])
     counts = f"It has {len(found)} rows; expected {len(expected)}, one for each id of the test set."
-    blank = np.array([not text.replace(_JOINT, "") for text in found])
-    if blank.any():
-        raise InvalidSubmission(f"Column {label!r} is blank in row {int(blank.argmax()) + 1}. {counts}")
-    known = pd.Index(expected)
-    if not known.is_unique:
-        raise GradingError(f"The answers hold the id {show_id(expected[known.duplicated()][0])} twice.")
-    repeated = index.duplicated()
-    if repeated.any():
-        raise InvalidSubmission(f"Id {show_id(found[repeated][0])} is there twice. {counts}")
-    unknown = known.get_indexer(index) < 0
+    unknown = places < 0
     if unknown.any():
+        row = int(unknown.argmax())
+        if not found[row].replace(_JOINT, ""):
+            raise InvalidSubmission(f"Column {'/'.join(names)!r} is blank in row {row + 1}. {counts}")
         raise InvalidSubmission(
-            f"Id {show_id(found[unknown][0])} is not in the test set ({_rows(unknown)} such). {counts}"
+            f"Id {show_id(found[row])} is not in the test set ({_rows(unknown)} such). {counts}"
         )
-    rows = index.get_indexer(known)
-    if (rows < 0).any():
-        raise InvalidSubmission(
-            f"Id {show_id(expected[rows < 0][0])} is missing ({_rows(rows < 0)} such). {counts}"
-        )
+    times = np.bincount(places, minlength=len(expected))
+    if (times > 1).any():
+        raise InvalidSubmission(f"Id {show_id(expected[(times > 1).argmax()])} is there twice. {counts}")
+    if (times == 0).any():
+        missing = show_id(expected[(times == 0).argmax()])
+        raise InvalidSubmission(f"Id {missing} is missing ({_rows(times == 0)} such). {counts}")
+    rows = np.empty(len(expected), dtype=int)
+    rows[places] = np.arange(len(found))
     return rows
+
+
+def _like(expected: list[str], found: list[str]) -> list[str]:
+    """Return ids with 7.0 written as 7 where every expected one is written so.
+
+    Ids such as 007 or 7.0 among the expected ones are text, to be matched to the letter.
+    """
+    columns = list(zip(*(text.split(_JOINT) for text in expected), strict=True))
+    whole = [all(map(_WHOLE.fullmatch, column)) for column in columns]
+    return [
+        _JOINT.join(
+            plain[1] if is_whole and (plain := _WHOLE_AS_FLOAT.fullmatch(cell)) else cell
+            for cell, is_whole in zip(text.split(_JOINT), whole, strict=False)
+        )
+        for text in found
+    ]
 
 
 def show_id(text: str) -> str:
@@ -141,11 +149,11 @@ def show_id(text: str) -> str:
 
 def _texts(column: Series) -> list[str]:
     """Return cells as text: whole floats without their .0, missing ones as ""."""
-    from pandas.api import types
-
-    if types.is_integer_dtype(column.dtype) and not column.hasnans:
-        return [str(value) for value in column.tolist()]
-    return [_cell_text(value) for value in column.tolist()]
+    values = column.tolist()
+    try:
+        return list(map(str.strip, values))
+    except TypeError:  # not all text
+        return [_cell_text(value) for value in values]
 
 
 def _cell_text(value: object) -> str:
@@ -170,7 +178,7 @@ class _Cells:
     """One target column, whose rows have these ids: reads it, and names what is wrong with it."""
 
     name: str
-    ids: np.ndarray
+    ids: Sequence[str]
 
     def numbers(self, column: Series) -> np.ndarray:
         """Return finite floats, shape (rows,)."""
@@ -231,33 +239,43 @@ def _within_range(values: np.ndarray, cells: _Cells, form: SubmissionFormat, met
 def _labels(
     truth: Series, predicted: Series, cells: _Cells, *, whole_numbers: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return both columns as labels that compare: numbers if every answer is one, else text."""
-    texts = _texts(truth)
+    """Return both columns as labels that compare: numbers if every answer is one (True is 1), else text."""
+    texts, found = _texts(truth), _texts(predicted)
     known = set(texts)
+    if {text.casefold() for text in known} <= _TRUTH_VALUES.keys():
+        values = np.array([_TRUTH_VALUES.get(text.casefold(), _number(text)) for text in found])
+        cells.refuse(~np.isin(values, (0, 1)), "holds something else than True and False")
+        return _trusted(truth, cells), values
     if whole_numbers or all(_is_plain_number(text) for text in known):
         values = cells.numbers(predicted)
         if whole_numbers:
             cells.refuse(values != np.round(values), "is not a whole number")
-        return _trusted(truth, cells), values
-    found = _texts(predicted)
+        answers = _trusted(truth, cells)
+        if whole_numbers or max(np.abs(answers).max(), np.abs(values).max()) < _EXACT:
+            return answers, values
+        return np.array(texts, dtype=object), np.array(found, dtype=object)
     cells.refuse(
         np.array([text.casefold() in _BLANKS and text not in known for text in found]),
         "is blank or NaN; expected a label",
     )
-    if {text.casefold() for text in known} <= {"true", "false"}:
-        texts, found = [text.casefold() for text in texts], [text.casefold() for text in found]
-        odd = np.array([text not in ("true", "false") for text in found])
-        first = next((text for text in found if text not in ("true", "false")), "")
-        cells.refuse(odd, f"is {_shown(first)}; expected True or False")
     return np.array(texts, dtype=object), np.array(found, dtype=object)
 
 
 def _trusted(column: Series, cells: _Cells) -> np.ndarray:
-    """Return an answers' column as finite floats; what is wrong with it is our fault."""
+    """Return an answers' column as finite floats (True is 1); what is wrong with it is our fault."""
+    texts = set() if _is_numeric(column) else {text.casefold() for text in set(_texts(column))}
+    if texts and texts <= _TRUTH_VALUES.keys():
+        return np.array([_TRUTH_VALUES[text.casefold()] for text in _texts(column)])
     try:
         return cells.numbers(column)
     except InvalidSubmission as error:
         raise GradingError(f"The answers are broken: {error}") from error
+
+
+def _is_numeric(column: Series) -> bool:
+    from pandas.api import types
+
+    return bool(types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype))
 
 
 def _number(value: object) -> float:

@@ -25,8 +25,8 @@ def log_loss(y_true: np.ndarray, y_pred: np.ndarray, *, eps: float = 1e-15) -> f
     """
     if not np.isin(y_true, (0, 1)).all():
         raise GradingError("log_loss is undefined: the answers are not all 0 or 1.")
-    likelihood = np.where(y_true == 1, y_pred, 1 - y_pred)
-    return float(-np.mean(np.log(np.clip(likelihood, eps, 1 - eps))))
+    clipped = np.clip(y_pred, eps, 1 - eps)
+    return float(-np.mean(np.where(y_true == 1, np.log(clipped), np.log(1 - clipped))))
 
 
 @metric(higher_is_better=False, best_value=0.0, prediction=Prediction.PROBABILITY)
