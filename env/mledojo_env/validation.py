@@ -218,7 +218,7 @@ class _Cells:
         if bad.any():
             several = f" ({_rows(bad)} such)" if count else ""
             raise InvalidSubmission(
-                f"Column {self.name!r} {problem}: at id {show_id(self.ids[bad][0])}{several}."
+                f"Column {self.name!r} {problem}: at id {show_id(self.ids[int(bad.argmax())])}{several}."
             )
 
 
