@@ -164,13 +164,14 @@ def dense_models() -> dict[str, BaseEstimator]:
     def reduced(size: int, model: BaseEstimator) -> BaseEstimator:
         return make_pipeline(TruncatedSVD(size, random_state=SEED), Normalizer(), model)
 
+    boosting = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=8, random_state=SEED)
     network = MLPClassifier(hidden_layer_sizes=(64,), alpha=0.01, max_iter=60, random_state=SEED)
     return {
         "svd-5 logistic": reduced(5, LogisticRegression(max_iter=200)),
         "svd-100 logistic": reduced(100, LogisticRegression(C=10.0, max_iter=200)),
         "svd-50 gaussian-bayes": reduced(50, GaussianNB()),
         "svd-50 knn-15": reduced(50, KNeighborsClassifier(15)),
-        "svd-20 boosting": reduced(20, HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=8)),
+        "svd-20 boosting": reduced(20, boosting),
         "svd-100 network": reduced(100, network),
     }
 
