@@ -202,6 +202,8 @@ def build(made: type[Run], section: str, given: dict[str, Any], **ours: Any) -> 
         if key not in known:
             hint = did_you_mean(key, known)
             raise ConfigError(f"Unknown key {key!r} in {section}: not a field of {made.__name__}.{hint}")
+    # YAML 1.1 reads a bare `no` as false, and "no" is how transformers switches a strategy off.
+    given = {k: "no" if v is False and k.endswith("_strategy") else v for k, v in given.items()}
     try:
         return made(**given, **ours)
     except (TypeError, ValueError) as error:

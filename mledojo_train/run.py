@@ -6,6 +6,7 @@ import functools
 import os
 import random
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ def recipe(main: Callable[[], None]) -> Callable[[], None]:
 
     @functools.wraps(main)
     def wrapped() -> None:
+        _silence_libraries()
         try:
             main()
         except MLEDojoError as error:
@@ -33,6 +35,14 @@ def recipe(main: Callable[[], None]) -> Callable[[], None]:
             raise SystemExit(INTERRUPTED) from None
 
     return wrapped
+
+
+def _silence_libraries() -> None:
+    """Keep what libraries say about their own future out of a user's way."""
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func: pinned below the next release
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl|peft)\b")
+    warnings.filterwarnings("ignore", message=".*pin_memory.*")
 
 
 def process_index() -> int:
