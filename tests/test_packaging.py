@@ -1,7 +1,7 @@
 """The wheel, the sdist and the editable install: what is in them, and that each finds its packages and tasks.
 
-Each is installed, without its dependencies, into a virtual environment that borrows every third-party package of
-the running one by symbolic link, and none of ours: a module missing from the wheel is an import error here.
+Each is installed, without its dependencies, into a virtual environment that borrows every third-party package
+of the running one by symbolic link, and none of ours: a module missing from the wheel is an import error here.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def sdist_files(path: Path) -> set[str]:
 
 
 def committed(*folders: str) -> set[str]:
-    """Return the files under folders of the checkout that belong to the project: no caches, nothing hidden."""
+    """Return the project's files under folders of the checkout: no caches, nothing hidden."""
     files = (path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file())
     names = (path.relative_to(ROOT).as_posix() for path in files)
     return {name for name in names if "__pycache__" not in name and "/." not in name}
