@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from mledojo_env.errors import SandboxUnavailable
 from mledojo_env.sandbox import ExecutionResult, Limits, LocalSandbox, Sandbox, Session
-from mledojo_env.sandbox.probe import machine_facts
+from mledojo_env.sandbox.probe import Fact, machine_facts
 
 BACKENDS: dict[str, Callable[[], Sandbox]] = {"local": LocalSandbox}
 
@@ -29,14 +28,26 @@ class Task:
 
 
 @pytest.fixture(scope="session", params=sorted(BACKENDS))
-def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+def sandbox(request: pytest.FixtureRequest, isolation: None) -> Iterator[Sandbox]:
     with BACKENDS[request.param]() as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="session")
-def has_cgroups() -> bool:
-    return next(fact.ok for fact in machine_facts() if fact.name == "cgroups")
+def facts() -> dict[str, Fact]:
+    return {fact.name: fact for fact in machine_facts()}
+
+
+@pytest.fixture(scope="session")
+def isolation(facts: dict[str, Fact]) -> None:
+    """Skip what needs a machine that isolates code, and say what is missing."""
+    if not facts["isolation"].ok:
+        pytest.skip(facts["isolation"].detail)
+
+
+@pytest.fixture(scope="session")
+def has_cgroups(facts: dict[str, Fact]) -> bool:
+    return facts["cgroups"].ok
 
 
 @pytest.fixture(scope="session")
@@ -55,10 +66,7 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
 
 @pytest.fixture
 async def session(sandbox: Sandbox) -> AsyncIterator[Session]:
-    try:
-        session = await sandbox.session()
-    except SandboxUnavailable as reason:
-        pytest.skip(str(reason))
+    session = await sandbox.session()
     yield session
     await session.close()
 

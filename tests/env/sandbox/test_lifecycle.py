@@ -18,6 +18,8 @@ import pytest
 from mledojo_env.errors import SandboxError, SandboxUnavailable
 from mledojo_env.sandbox import Limits, LocalSandbox, Session, Status
 
+pytestmark = pytest.mark.usefixtures("isolation")
+
 PACKAGE_ROOT = str(Path(__file__).resolve().parents[3] / "env")
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -203,29 +206,21 @@ def test_usage_of_a_version_1_group(tmp_path: Path):
 
 
 def test_the_watchdog_sees_memory_and_children():
-    pid = os.fork()
-    if pid == 0:
-        block = b"x" * (60 * 2**20)
-        os.write(1, block[:0])
-        os.kill(os.getpid(), 19)  # SIGSTOP: hold still to be measured
-        os._exit(0)
-    os.waitpid(pid, os.WUNTRACED)
-    try:
-        pidfd = os.pidfd_open(pid)
-        assert watchdog.process_of(pidfd) == pid
+    code = "block = b'x' * (60 * 2**20); print(flush=True); input()"
+    program = [sys.executable, "-c", code]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None and child.stdout.readline()
+        pidfd = os.pidfd_open(child.pid)
+        assert watchdog.process_of(pidfd) == child.pid
         os.close(pidfd)
-        assert pid in watchdog.processes_below(os.getpid())
-        exact = watchdog.sample(pid, memory_limit_mb=1).memory_mb
-        generous = watchdog.sample(pid, memory_limit_mb=10**6).memory_mb
+        assert child.pid in watchdog.processes_below(os.getpid())
+        exact = watchdog.sample(child.pid, memory_limit_mb=1).memory_mb
+        generous = watchdog.sample(child.pid, memory_limit_mb=10**6).memory_mb
         assert 60 <= exact <= generous + 1
-    finally:
-        os.kill(pid, 9)
-        os.waitpid(pid, 0)
+        child.communicate(b"\n")
 
 
 def test_threads_are_counted():
-    import threading
-
     before = len(preload.thread_names())
     gate = threading.Event()
     thread = threading.Thread(target=gate.wait)

@@ -73,6 +73,7 @@ def interpreters() -> list[str]:
 
 
 @pytest.mark.parametrize("base", interpreters())
+@pytest.mark.usefixtures("isolation")
 def test_private_answers_in_site_packages_are_out_of_reach(base: str, tmp_path: Path):
     place = tmp_path / "venv"  # below /tmp, where the sandbox has a /tmp of its own
     builder = "import sys, venv; venv.create(sys.argv[1], symlinks=True)"

@@ -45,6 +45,7 @@ def python() -> tuple[str, str]:
     pytest.skip("no interpreter of this version that an ordinary user can read")
 
 
+@pytest.mark.slow
 def test_contract_and_attacks_hold_for_an_ordinary_user(python: tuple[str, str]):
     executable, path = python
     suites = [str(HERE / name) for name in ("test_contract.py", "test_attacks.py")]
