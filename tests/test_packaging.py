@@ -1,7 +1,7 @@
 """The wheel, the sdist and the editable install: what is in them, and that each finds its packages and tasks.
 
-Each is installed, without its dependencies, into a virtual environment that borrows every third-party package
-of the running one by symbolic link, and none of ours: a module missing from the wheel is an import error here.
+Each is installed, without its dependencies, into a virtual environment that borrows the third-party packages
+of the running one by symbolic link, and none of ours: a module missing from the wheel is an import error.
 """
 
 from __future__ import annotations
