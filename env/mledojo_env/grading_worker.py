@@ -76,6 +76,7 @@ def _load(request: dict[str, Any], tasks: OrderedDict[str, Task]) -> dict[str, A
 
     from mledojo_env.task import Task
 
+    _allow_cpu(math.inf)  # what the last submission was allowed is not for this
     os.environ["MLEDOJO_CACHE"] = request["cache"]
     try:
         task = Task.from_folder(Path(request["folder"]))
@@ -110,11 +111,14 @@ def _grade(
 
 
 def _allow_cpu(seconds: float) -> None:
-    """Let the kernel end this process (SIGXCPU) when it has used so many seconds from now."""
+    """Let the kernel end this process (SIGXCPU) when it has used so many seconds from now; inf: never."""
     import resource
 
-    usage = resource.getrusage(resource.RUSAGE_SELF)
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    if math.isinf(seconds):
+        resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))
+        return
+    usage = resource.getrusage(resource.RUSAGE_SELF)
     end = math.ceil(usage.ru_utime + usage.ru_stime + seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (end if hard == resource.RLIM_INFINITY else min(end, hard), hard))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from mledojo_env.errors import InvalidSubmission, did_you_mean
+from mledojo_env.errors import InvalidSubmission
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 _MEGABYTE = 1_000_000
 _MAX_COLUMNS = 10_000
 _HEADER_CHARS = 1_000_000
+_COMPARED_CHARS, _COMPARED_NAMES = 60, 50
 
 
 def max_submission_bytes(sample_bytes: int) -> int:
@@ -68,16 +71,22 @@ def check_columns(found: Sequence[str], expected: Sequence[str]) -> None:
     Raises:
         InvalidSubmission: If one is renamed, missing, unexpected or there twice.
     """
-    repeated = next((name for index, name in enumerate(found) if name in found[:index]), None)
-    if repeated is not None:
-        raise InvalidSubmission(f"Column {_shown(repeated)} is there twice; expected {', '.join(expected)}.")
-    missing = [name for name in expected if name not in found]
-    extra = [name for name in found if name not in expected]
+    wanted, there = set(expected), set(found)
+    missing = [name for name in expected if name not in there]
+    extra = [name for name in found if name not in wanted]
     listed = ", ".join(expected[:20]) + (f" ... ({len(expected)} in all)" if len(expected) > 20 else "")
-    for name in missing:
-        nearest = _nearest(name, extra)
-        if nearest is not None:
-            raise InvalidSubmission(f"Column renamed: found {_shown(nearest)}, expected {name!r}.")
+    value = next((name for name in found if _is_number(name)), None)
+    if value is not None and len(missing) == len(expected):
+        raise InvalidSubmission(
+            f"Column {missing[0]!r} is missing: the first line holds {_shown(value)} and is no header; "
+            f"expected the columns {listed}."
+        )
+    if len(there) < len(found):
+        repeated = next(name for name, count in Counter(found).items() if count > 1)
+        raise InvalidSubmission(f"Column {_shown(repeated)} is there twice; expected {listed}.")
+    renamed = _renamed(missing, extra)
+    if renamed:
+        raise InvalidSubmission(f"Column renamed: found {_shown(renamed[0])}, expected {renamed[1]!r}.")
     if missing:
         raise InvalidSubmission(f"Column {missing[0]!r} is missing; expected the columns {listed}.")
     if extra:
@@ -85,13 +94,21 @@ def check_columns(found: Sequence[str], expected: Sequence[str]) -> None:
         raise InvalidSubmission(f"Column {_shown(extra[0])} is not expected; expected just {listed}.{index}")
 
 
-def _nearest(name: str, extra: Sequence[str]) -> str | None:
+def _renamed(missing: Sequence[str], extra: Sequence[str]) -> tuple[str, str] | None:
+    """Return a column that seems to be a missing one under another name, and that one's name.
+
+    Only the first few names are compared letter by letter: an agent's file may hold thousands of long ones.
+    """
     by_folded = {other.strip().casefold(): other for other in extra}
-    folded = name.strip().casefold()
-    if folded in by_folded:
-        return by_folded[folded]
-    short = [other for other in by_folded if len(other) <= 100][:1000]
-    return next((by_folded[other] for other in short if repr(other) in did_you_mean(folded, short)), None)
+    for name in missing:
+        if name.strip().casefold() in by_folded:
+            return by_folded[name.strip().casefold()], name
+    short = [other for other in by_folded if len(other) <= _COMPARED_CHARS][:_COMPARED_NAMES]
+    for name in missing[:1]:
+        nearest = get_close_matches(name.strip().casefold(), short, n=1, cutoff=0.5)
+        if nearest:
+            return by_folded[nearest[0]], name
+    return None
 
 
 def _text(data: bytes) -> str:
@@ -127,6 +144,14 @@ def _header(text: str) -> list[str]:
             if separator in columns[0]:
                 raise InvalidSubmission(f"submission.csv is separated by {name}; expected commas.")
     return columns
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _shown(name: str) -> str:
