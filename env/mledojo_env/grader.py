@@ -93,12 +93,22 @@ class Grader:
     def _grade(self, task: Task, data: bytes) -> Grade:
         from mledojo_env.grading import Grade
 
-        limit = max_submission_bytes((task.public_dir / "sample_submission.csv").stat().st_size)
+        sample = task.public_dir / "sample_submission.csv"
+        limit = max_submission_bytes(sample.stat().st_size if sample.exists() else 0)
         if len(data) > limit:
             raise InvalidSubmission(
                 f"submission.csv has {len(data)} bytes; at most {limit} are read for this task."
             )
-        reply = self._ask(task, data)
+        try:
+            reply = self._ask_twice(task, data)
+        except WorkerDied as death:
+            if self._closed:
+                raise GradingError("The grader was closed while it graded.") from death
+            if death.overran_cpu:
+                raise InvalidSubmission(f"Grading the submission took too long: {death}.") from death
+            if death.crashed:
+                raise InvalidSubmission(f"The submission cannot be graded: the grader, {death}.") from death
+            raise GradingError(f"The grader failed on {task.id}: {death}. It will be restarted.") from death
         if "invalid" in reply:
             raise InvalidSubmission(reply["invalid"])
         if "failed" in reply:
@@ -107,26 +117,38 @@ class Grader:
         medal = fields["medal"] and Medal(fields["medal"])
         return Grade(**{**fields, "medal": medal})
 
-    def _ask(self, task: Task, data: bytes) -> dict[str, Any]:
-        worker = self._ready_worker()
-        key = f"{task.folder}|{task.data_hash}|{cache_root()}"
-        try:
-            if key not in worker.loaded:
-                request = {"op": "load", "key": key, "folder": str(task.folder), "cache": str(cache_root())}
-                reply = worker.ask(request)
-                if "failed" in reply:
-                    return reply
-                worker.loaded = (worker.loaded | {key}) - set(reply["dropped"])
-            reply = worker.ask({"op": "grade", "key": key}, data)
+    def _ask_twice(self, task: Task, data: bytes) -> dict[str, Any]:
+        """Grade; after a crash once more in a new worker: if that crashes too, it is the submission."""
+        for last in (False, True):
+            worker = self._ready_worker()
+            failure = self._load(worker, task)
+            if failure:
+                return failure
+            try:
+                reply = worker.ask({"op": "grade", "key": _key(task)}, data)
+            except WorkerDied as death:
+                if last or not death.crashed or self._closed:
+                    raise
+                continue
             if reply.get("spent"):
                 worker.kill()
             return reply
-        except WorkerDied as death:
-            if self._closed:
-                raise GradingError("The grader was closed while it graded.") from death
-            if death.overran_cpu:
-                raise InvalidSubmission(f"Grading the submission took too long: {death}.") from death
-            raise GradingError(f"The grader failed on {task.id}: {death}. It will be restarted.") from death
+        raise AssertionError("unreachable")
+
+    def _load(self, worker: Worker, task: Task) -> dict[str, Any] | None:
+        """Have a worker read a task; return its reply if it cannot."""
+        key = _key(task)
+        if key in worker.loaded:
+            return None
+        request = {"op": "load", "key": key, "folder": str(task.folder), "cache": str(cache_root())}
+        try:
+            reply = worker.ask(request)
+        except WorkerDied as death:  # before it saw the submission
+            raise WorkerDied(f"reading the task, {death}") from death
+        if "failed" in reply:
+            return reply
+        worker.loaded = (worker.loaded | {key}) - set(reply["dropped"])
+        return None
 
     def _ready_worker(self) -> Worker:
         if self._worker and self._worker.is_alive():
@@ -139,6 +161,11 @@ class Grader:
             if self._closed:  # meanwhile, by another thread
                 worker.kill()
         return worker
+
+
+def _key(task: Task) -> str:
+    """Return what tells a task with its data from every other."""
+    return f"{task.folder}|{task.data_hash}|{cache_root()}"
 
 
 _shared: Grader | None = None

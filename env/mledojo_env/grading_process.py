@@ -34,12 +34,19 @@ class WorkerLimits:
                 raise ValueError(f"WorkerLimits.{name} is {value}; expected more than 0.")
 
 
-class WorkerDied(Exception):
-    """The worker went away instead of answering; `overran_cpu` if grading took too long for its limit."""
+_CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
 
-    def __init__(self, reason: str, *, overran_cpu: bool = False) -> None:
+
+class WorkerDied(Exception):
+    """The worker went away instead of answering.
+
+    `overran_cpu` if it took too long for its limit; `crashed` if by a fault of its own, such as a library
+    that does not survive running out of memory.
+    """
+
+    def __init__(self, reason: str, *, overran_cpu: bool = False, crashed: bool = False) -> None:
         super().__init__(reason)
-        self.overran_cpu = overran_cpu
+        self.overran_cpu, self.crashed = overran_cpu, crashed
 
 
 def send(stream: IO[bytes], *frames: bytes) -> None:
@@ -167,4 +174,4 @@ class Worker:
         size = self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(size - 500, 0))
         tail = " ".join(self._stderr.read().decode(errors="replace").split())
-        return WorkerDied(f"it died ({how}){': ' + tail if tail else ''}")
+        return WorkerDied(f"it died ({how}){': ' + tail if tail else ''}", crashed=-code in _CRASHES)

@@ -142,8 +142,8 @@ def _like(expected: list[str], found: list[str]) -> list[str]:
 
 
 def show_id(text: str) -> str:
-    """Return an id as messages name it."""
-    shown = text.replace(_JOINT, ", ")
+    """Return an id as messages name it, on one line."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text.replace(_JOINT, ", "))
     return shown if len(shown) <= 60 else shown[:57] + "..."
 
 
@@ -204,13 +204,11 @@ class _Cells:
             values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
         else:
             values = np.array([_number(value) for value in cells.tolist()], dtype=np.float64)
-        failed = np.flatnonzero(np.isnan(values))
-        for row in failed:
-            value = cells.iloc[row]
-            if not _is_blank(value):
-                self.refuse(
-                    np.arange(len(values)) == row, f"is {_shown(value)}; expected a number", count=False
-                )
+        raw = cells.tolist()
+        wrong = next((row for row in np.flatnonzero(np.isnan(values)) if not _is_blank(raw[row])), None)
+        if wrong is not None:
+            problem = f"is {_shown(raw[wrong])}; expected a number"
+            self.refuse(np.arange(len(values)) == wrong, problem, count=False)
         return values
 
     def refuse(self, bad: np.ndarray, problem: str, *, count: bool = True) -> None:
@@ -251,7 +249,7 @@ def _labels(
         if whole_numbers:
             cells.refuse(values != np.round(values), "is not a whole number")
         answers = _trusted(truth, cells)
-        if whole_numbers or max(np.abs(answers).max(), np.abs(values).max()) < _EXACT:
+        if whole_numbers or np.abs(answers).max() < _EXACT:
             return answers, values
         return np.array(texts, dtype=object), np.array(found, dtype=object)
     cells.refuse(
