@@ -59,8 +59,10 @@ def align(submission: DataFrame, answers: DataFrame, form: SubmissionFormat, met
     for name in (*form.id, *form.targets, *metric.needs):
         if name not in answers.columns:
             raise GradingError(f"The answers have no column {name!r}; found {', '.join(map(str, answers))}.")
-    submission = submission.rename(columns=str)
+    submission = submission.set_axis([str(name) for name in submission.columns], axis="columns")
     check_columns(list(submission.columns), [*form.id, *form.targets])
+    if len(submission) > 2 * len(answers) + 1000:  # not worth naming an id among millions
+        raise InvalidSubmission(f"The submission has {len(submission)} rows; expected {len(answers)}.")
     ids = _ids(answers, form.id)
     rows = _match(ids, _ids(submission, form.id), form.id)
     truth, predicted = [], []
@@ -112,7 +114,8 @@ def _match(expected: list[str], found: list[str], names: Sequence[str]) -> np.nd
         if not found[row].replace(_JOINT, ""):
             raise InvalidSubmission(f"Column {'/'.join(names)!r} is blank in row {row + 1}. {counts}")
         raise InvalidSubmission(
-            f"Id {show_id(found[row])} is not in the test set ({_rows(unknown)} such). {counts}"
+            f"Id {show_id(found[row])} is not in the test set ({_rows(unknown)} such)."
+            f"{_zeros_lost(expected, found[row])} {counts}"
         )
     times = np.bincount(places, minlength=len(expected))
     if (times > 1).any():
@@ -132,13 +135,25 @@ def _like(expected: list[str], found: list[str]) -> list[str]:
     """
     columns = list(zip(*(text.split(_JOINT) for text in expected), strict=True))
     whole = [all(map(_WHOLE.fullmatch, column)) for column in columns]
-    return [
-        _JOINT.join(
+
+    def written_so(text: str) -> str:
+        cells = text.split(_JOINT)
+        if len(cells) != len(whole):  # a cell that holds the joint itself
+            return text
+        return _JOINT.join(
             plain[1] if is_whole and (plain := _WHOLE_AS_FLOAT.fullmatch(cell)) else cell
-            for cell, is_whole in zip(text.split(_JOINT), whole, strict=False)
+            for cell, is_whole in zip(cells, whole, strict=True)
         )
-        for text in found
-    ]
+
+    return [written_so(text) for text in found]
+
+
+def _zeros_lost(expected: list[str], found: str) -> str:
+    """Return a hint for 7 where the test set has 007: pandas reads such ids as numbers unless told not to."""
+    for text in expected:
+        if text.lstrip("0") == found and text != found:
+            return f" The test set has {show_id(text)}: read ids as text (dtype=str)."
+    return ""
 
 
 def show_id(text: str) -> str:
