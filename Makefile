@@ -3,6 +3,8 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 VENV ?= .venv
+# What is installed there: the checkout, or with `.ci/run` the wheel.
+PACKAGE ?= -e .[dev]
 # Which configs/*/NAME.yaml the quickstart runs: `quickstart` (minutes on two cores) or `ci` (shorter still).
 QUICKSTART ?= quickstart
 # More options for the installation of torch, e.g. another index.
@@ -13,6 +15,10 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
+# In place of pip's own compilation, which takes one core and three times as long: all cores, without tests and
+# without the models of transformers, of which a run imports one or two. A file that fails fails at its import.
+COMPILE = $(BIN)/python -m compileall -qq -j 0 -x 'site-packages/(transformers/models/|.*/tests?/)' \
+	$(VENV)/lib/python3*/site-packages || true
 LAUNCH := $(BIN)/accelerate launch --config_file configs/accelerate/cpu.yaml
 STARTED := $(shell date +%s)
 
@@ -37,8 +43,9 @@ $(INSTALLED): pyproject.toml requirements.lock
 		|| { echo "error: $(PYTHON) cannot make virtual environments." \
 		     "On Debian or Ubuntu: apt-get install python3-venv"; exit 1; } >&2
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -c requirements.lock $(TORCH_ARGS) torch
-	$(PIP) install -c requirements.lock -e '.[dev]'
+	$(PIP) install --no-compile -c requirements.lock $(TORCH_ARGS) torch
+	$(PIP) install --no-compile -c requirements.lock $(PACKAGE)
+	$(COMPILE)
 	@touch $@
 
 quickstart: $(INSTALLED)  ## the main job: collect, SFT, GRPO, evaluation; results in runs/quickstart
