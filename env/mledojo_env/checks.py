@@ -6,14 +6,14 @@ hold its answers best, answers that can be looked up, a sample submission that i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mledojo_env.baseline import Tables, is_date, is_number, predict, predicts_classes
+from mledojo_env.baseline import Tables, is_number, predict, predicts_classes, predicts_probabilities
 from mledojo_env.catalog import SPLITS, list_tasks, read_split, tasks_root
 from mledojo_env.duplicates import find_duplicates
 from mledojo_env.errors import MLEDojoError
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 MIN_TEAMS = 60  # of a reference leaderboard
 MAX_SAMPLE_RANK = 0.25
 MAX_LOOKUP_GAIN = 0.05  # of test rows answered by copying from near-duplicates
-MAX_SHORTCUT = 0.95  # of the way from the sample submission to perfect, by one feature
+MAX_SHORTCUT = 0.9  # of the way from the sample submission to perfect, by one feature
 PUBLIC_SHARE = (0.1, 0.6)
+
+_LEAVES = 64  # of a tree of one number
 
 
 @dataclass(frozen=True)
@@ -230,21 +232,22 @@ def no_single_feature_tells(subject: Subject) -> tuple[bool, str]:
     """No feature alone, nor the id or the order of rows, comes near the answers."""
     if subject.tables is None:
         return True, "not of a form whose features can be tried"
-    tables, task = subject.tables, subject.task
-    best, name = -np.inf, ""
-    order = np.arange(len(tables.train), dtype=float), np.arange(len(tables.test), dtype=float)
     import pandas as pd
 
-    candidates = {"order of rows": (pd.Series(order[0]), pd.Series(order[1]))}
-    candidates |= {
-        column: (tables.train[column], tables.test[column])
-        for column in [*task.submission.id, *tables.features]
-    }
+    tables, task = subject.tables, subject.task
+    best, name = -np.inf, ""
+    order = (pd.Series(np.arange(len(part), dtype=float)) for part in (tables.train, tables.test))
+    candidates = {"order of rows": (next(order), next(order))}
+    for column in tables.features:
+        candidates[column] = tables.train[column], tables.test[column]
+    for column in task.submission.id:  # read as text
+        numbers = [pd.to_numeric(part[column], errors="coerce") for part in (tables.train, tables.test)]
+        candidates[column] = numbers[0], numbers[1]
     for column, (train, test) in candidates.items():
-        predictions = _predict_from(train, test, tables)
-        way = subject.progress(task.score(tables.submission(predictions), subject.answers))
-        if way > best:
-            best, name = way, column
+        for predictions in _predict_from(train, test, tables):
+            way = subject.progress(task.score(tables.submission(predictions), subject.answers))
+            if way > best:
+                best, name = way, column
     return best <= MAX_SHORTCUT, f"{name!r} alone goes {best:.0%} of the way from the sample to perfect"
 
 
@@ -269,30 +272,34 @@ def split_agrees(subject: Subject) -> tuple[bool, str]:
     return listed == [task.split], f"task.yaml says {task.split}; listed in {', '.join(listed) or 'no split'}"
 
 
-def _predict_from(train: Series, test: Series, tables: Tables) -> np.ndarray:
-    """Return predictions by one feature: a small tree for numbers, a look-up for everything else."""
+def _predict_from(train: Series, test: Series, tables: Tables) -> Iterator[np.ndarray]:
+    """Yield predictions by one feature: of a tree, which looks categories up, and of a line."""
+    from sklearn.linear_model import LinearRegression
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-    from mledojo_env.baseline import predicts_probabilities
-
     target = tables.train[tables.target].to_numpy()
-    by_class = predicts_classes(tables.task)
-    if is_date(train) or not is_number(train) or not is_number(test):
-        values = {value: code for code, value in enumerate(train.astype(str).unique())}
-        codes = [column.astype(str).map(values).fillna(-1).to_numpy(float) for column in (train, test)]
-        leaves = len(values) + 1
-    else:
-        codes = [column.to_numpy(float) for column in (train, test)]
-        codes = [np.where(np.isfinite(code), code, np.finfo(np.float32).min / 2) for code in codes]
-        leaves = 64
-    options = {"max_leaf_nodes": max(leaves, 2), "random_state": 0}
-    if not by_class:
-        model = DecisionTreeRegressor(**options).fit(codes[0][:, None], target.astype(float))
-        return np.asarray(model.predict(codes[1][:, None]))
-    classifier = DecisionTreeClassifier(**options).fit(codes[0][:, None], target)
-    if predicts_probabilities(tables.task):
-        return np.asarray(classifier.predict_proba(codes[1][:, None])[:, 1])
-    return np.asarray(classifier.predict(codes[1][:, None]))
+    x_train, x_test, leaves = _coded(train, test)
+    options = {"max_leaf_nodes": leaves, "random_state": 0}
+    if predicts_classes(tables.task):
+        classifier = DecisionTreeClassifier(**options).fit(x_train, target)
+        by_chance = predicts_probabilities(tables.task)
+        yield classifier.predict_proba(x_test)[:, 1] if by_chance else classifier.predict(x_test)
+        return
+    numbers = target.astype(float)
+    for model in (DecisionTreeRegressor(**options), LinearRegression()):
+        yield np.clip(model.fit(x_train, numbers).predict(x_test), numbers.min(), numbers.max())
+
+
+def _coded(train: Series, test: Series) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return train and test cells as numbers, shape (rows, 1) each, and the leaves that a tree needs."""
+    if is_number(train) and is_number(test):
+        middle = float(train.median()) if train.notna().any() else 0.0
+        finite = [column.astype(float).replace([np.inf, -np.inf], np.nan) for column in (train, test)]
+        filled = [column.fillna(middle - 1e6).to_numpy()[:, None] for column in finite]
+        return filled[0], filled[1], _LEAVES
+    codes = {value: code for code, value in enumerate(train.astype(str).unique())}
+    known = [column.astype(str).map(codes).fillna(-1).to_numpy(float)[:, None] for column in (train, test)]
+    return known[0], known[1], max(len(codes) + 1, 2)
 
 
 def _none(check: str, found: list[str], what: str) -> Finding:
