@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mledojo_env.errors import InvalidSubmission
+from mledojo_env.errors import ConfigError, InvalidSubmission
 from mledojo_train.cli.options import JsonOption, TaskArgument, TasksPathOption, print_json, read_bytes
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from mledojo_env.task import Task
     from mledojo_train.trajectory import Step
 
 MAX_CODE_BYTES = 1_000_000
@@ -74,6 +78,7 @@ def play(
     prompt: Annotated[str, typer.Option(help="full or brief (what nano was trained on).")] = "full",
     action_format: Annotated[str, typer.Option(help="fenced or tools.")] = "fenced",
     as_json: JsonOption = False,
+    tasks_path: TasksPathOption = None,
 ) -> None:
     """Play one episode and print it step by step."""
     from mledojo_env.catalog import load_task
@@ -85,7 +90,10 @@ def play(
     from mledojo_train.run import open_sandbox
 
     options = parse_mapping({"max_steps": steps, "prompt_style": prompt}, EpisodeOptions, "the command line")
-    task = load_task(task).id
+    task = load_task(task, tasks_path=tasks_path or ()).id
+    if tasks_path:  # the engine looks tasks up by id, where every process of ours looks
+        places = [*map(str, tasks_path), os.environ.get("MLEDOJO_TASKS_PATH", "")]
+        os.environ["MLEDOJO_TASKS_PATH"] = os.pathsep.join(filter(None, places))
     codec = make_codec(action_format)
     actor = load_policy(policy, codec)
     with open_sandbox(SandboxOptions()) as sandbox:
@@ -122,20 +130,18 @@ def grade(
 ) -> None:
     """Score a submission. Exits with 1 and says which column or id is wrong if it cannot be scored."""
     from mledojo_env.catalog import load_task
-    from mledojo_env.grading import grade_frame
+    from mledojo_env.grading import grade_bytes
     from mledojo_env.submission import read_submission
 
     found = load_task(task, tasks_path=tasks_path or ())
     data = read_bytes(submission, "submission", MAX_SUBMISSION_BYTES)
+    truth = _read_answers(found, answers) if answers else None
     try:
-        frame = read_submission(data, found.submission.id)
-        if answers:
-            truth = read_submission(
-                read_bytes(answers, "answers file", MAX_SUBMISSION_BYTES), found.submission.id
-            )
-            result: dict[str, Any] = {"score": found.score(frame, truth)}
+        if truth is None:
+            result: dict[str, Any] = asdict(grade_bytes(found, data))
         else:
-            result = asdict(grade_frame(found, frame))
+            frame = read_submission(data, _columns(found))
+            result = {"score": found.score(frame, truth)}
     except InvalidSubmission as error:
         if as_json:
             print_json({"task": found.id, "valid": False, "error": str(error)})
@@ -148,3 +154,20 @@ def grade(
         return
     for key, value in result.items():
         typer.echo(f"{key}: {value:.6g}" if isinstance(value, float) else f"{key}: {value}")
+
+
+def _columns(task: Task) -> list[str]:
+    return [*task.submission.id, *task.submission.targets]
+
+
+def _read_answers(task: Task, path: Path) -> DataFrame:
+    """Return another file's answers; what is wrong with them is never put down to the submission."""
+    from mledojo_env.submission import check_columns, read_submission
+
+    try:
+        table = read_submission(read_bytes(path, "answers file", MAX_SUBMISSION_BYTES))
+        table = table.drop(columns="part", errors="ignore")
+        check_columns(list(table.columns), _columns(task))
+    except InvalidSubmission as error:
+        raise ConfigError(f"The answers file {path}: {str(error).replace('submission.csv', 'it')}") from None
+    return table

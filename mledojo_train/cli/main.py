@@ -25,9 +25,9 @@ app.command()(machine.doctor)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from mledojo_env import __version__
 
-        typer.echo(f"mledojo-train {version('mledojo-train')}")
+        typer.echo(f"mledojo-train {__version__}")
         raise typer.Exit
 
 
