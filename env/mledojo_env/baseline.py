@@ -201,7 +201,7 @@ def _dates(column: Series) -> np.ndarray:
     import pandas as pd
 
     when = pd.to_datetime(column, errors="coerce")
-    parts = [when.dt.dayofweek, when.dt.dayofyear, when.dt.hour, when.dt.month]
+    parts = [when.dt.day_of_week, when.dt.day_of_year, when.dt.hour, when.dt.month]
     days = (when - pd.Timestamp("2000-01-01")) / pd.Timedelta(days=1)
     return np.column_stack([days.to_numpy(float), *(part.to_numpy(float) for part in parts)])
 

@@ -54,7 +54,8 @@ def test_the_umask_does_not_reach_into_the_cache(write_task: Any):
 
 
 def test_a_table_that_is_returned_can_be_changed(tiny: Task):
-    tiny.answers()["y"] = 0
+    table = tiny.answers()
+    table["y"] = 0
     assert tiny.answers()["y"].sum() == 45
 
 
