@@ -63,7 +63,7 @@ class Tables:
     def features(self) -> list[str]:
         """The columns that both tables have, ids left out."""
         hidden = {*self.task.submission.id, self.target}
-        return [name for name in self.test if name in self.train and name not in hidden]
+        return [name for name in map(str, self.test) if name in self.train and name not in hidden]
 
     @cached_property
     def answers(self) -> Series:

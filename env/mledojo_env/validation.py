@@ -182,7 +182,9 @@ def _cell_text(value: object) -> str:
 def _is_missing(value: object) -> bool:
     import pandas as pd
 
-    return value is None or bool(np.isscalar(value) and pd.isna(value)) or value is pd.NA or value is pd.NaT
+    if isinstance(value, float | np.floating):
+        return bool(np.isnan(value))
+    return value is None or value is pd.NA or value is pd.NaT
 
 
 # --------------------------------------------------------------------------- values
