@@ -119,21 +119,22 @@ class Grader:
 
     def _ask_twice(self, task: Task, data: bytes) -> dict[str, Any]:
         """Grade; after a crash once more in a new worker: if that crashes too, it is the submission."""
-        for last in (False, True):
-            worker = self._ready_worker()
-            failure = self._load(worker, task)
-            if failure:
-                return failure
-            try:
-                reply = worker.ask({"op": "grade", "key": _key(task)}, data)
-            except WorkerDied as death:
-                if last or not death.crashed or self._closed:
-                    raise
-                continue
-            if reply.get("spent"):
-                worker.kill()
-            return reply
-        raise AssertionError("unreachable")
+        try:
+            return self._ask(task, data)
+        except WorkerDied as death:
+            if self._closed or not death.crashed:
+                raise
+            return self._ask(task, data)
+
+    def _ask(self, task: Task, data: bytes) -> dict[str, Any]:
+        worker = self._ready_worker()
+        failure = self._load(worker, task)
+        if failure:
+            return failure
+        reply = worker.ask({"op": "grade", "key": _key(task)}, data)
+        if reply.get("spent"):
+            worker.kill()
+        return reply
 
     def _load(self, worker: Worker, task: Task) -> dict[str, Any] | None:
         """Have a worker read a task; return its reply if it cannot."""
