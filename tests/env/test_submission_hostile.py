@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from mledojo_env.errors import InvalidSubmission
-from mledojo_env.grading import read_submission, score_frame
+from mledojo_env.grading import Grader, read_submission, score_frame
+from mledojo_env.grading_process import WorkerLimits
 from mledojo_env.metrics import get_metric
+from mledojo_env.prepare import cache_root
 from mledojo_env.submission import check_columns
-from mledojo_env.task import SubmissionFormat
+from mledojo_env.task import SubmissionFormat, Task
 
 FORM = SubmissionFormat(id=["id"], targets=["y"], value="number")
 RMSE = get_metric("rmse")
@@ -41,7 +45,8 @@ def test_thousands_of_long_names_are_refused_at_once(expected: list[str]):
 
 def test_a_flood_of_rows_is_counted_not_read():
     start = time.process_time()
-    assert "has 2000000 rows; expected 2" in refused(b"id,y\n" + b",\n" * 2_000_000, answers("1", "2"))
+    text = refused(b"id,y\n" + b",\n" * 2_000_000, answers("1", "2"))
+    assert text == "The submission has 2000000 rows; expected 2."
     assert time.process_time() - start < 10
 
 
@@ -76,3 +81,21 @@ def test_a_million_rows_take_seconds():
     start = time.process_time()
     assert score_frame(read_submission(data, ["id", "y"]), truth, FORM, RMSE) == 0.25
     assert time.process_time() - start < 20
+
+
+def test_reading_tasks_is_not_charged_to_the_last_submission(tiny: Task):
+    assert tiny.public_dir.is_dir()
+    with Grader(WorkerLimits(cpu_s=0.01)) as grader:
+        with pytest.raises(InvalidSubmission, match="is missing"):
+            grader.grade_sync(tiny, b"id,y\n100,0\n")
+        worker = grader._worker
+        assert worker is not None
+        request = {"op": "load", "folder": str(tiny.folder), "cache": str(cache_root())}
+        end = cpu_seconds(worker.pid) + 2  # the kernel counts whole seconds
+        while cpu_seconds(worker.pid) < end:
+            assert "failed" not in worker.ask({**request, "key": "again"})
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
