@@ -151,7 +151,7 @@ def _example(name: str, rows: int, seed: int) -> tuple[Any, np.ndarray, np.ndarr
 
 
 @pytest.mark.parametrize("name", metric_names())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(rows=st.integers(3, 40), seed=st.integers(0, 10_000))
 def test_the_order_of_rows_never_matters(name: str, rows: int, seed: int):
     metric, truth, predicted, columns = _example(name, rows, seed)
@@ -163,7 +163,7 @@ def test_the_order_of_rows_never_matters(name: str, rows: int, seed: int):
 
 
 @pytest.mark.parametrize("name", metric_names())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(rows=st.integers(3, 40), seed=st.integers(0, 10_000))
 def test_nothing_scores_better_than_the_answers(name: str, rows: int, seed: int):
     metric, truth, predicted, columns = _example(name, rows, seed)

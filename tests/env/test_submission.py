@@ -298,7 +298,7 @@ CELLS = st.one_of(
 
 
 @pytest.mark.parametrize(("metric", "form", "answers"), CASES, ids=[case[0] for case in CASES])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     cells=st.lists(st.tuples(st.integers(0, ROWS), st.integers(0, 1), CELLS), max_size=4),
     keep=st.integers(ROWS - 1, ROWS + 1),
@@ -320,7 +320,7 @@ def test_corrupted_cells_give_a_finite_score_or_a_refusal(
     _outcome(data, metric, form, answers)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     data=st.binary(max_size=200), prefix=st.sampled_from([b"", b"id,strength\n", b"id,strength\n1,10\n2,"])
 )
@@ -328,7 +328,7 @@ def test_any_bytes_give_a_finite_score_or_a_refusal(data: bytes, prefix: bytes):
     _outcome(prefix + data, "rmse", NUMBER, ANSWERS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_flipped_bytes_give_a_finite_score_or_a_refusal(seed: int):
     dice = random.Random(seed)
