@@ -69,7 +69,7 @@ def _disk() -> Fact:
     while not place.exists() and place != place.parent:
         place = place.parent
     free_gb = shutil.disk_usage(place).free / 1e9
-    writable = os.access(place, os.W_OK)
+    writable = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
     detail = f"{free_gb:.0f} GB free for the task cache {cache_root()}" + (
         "" if writable else ", not writable"
     )

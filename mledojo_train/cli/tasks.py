@@ -31,6 +31,7 @@ def list_(
         print_json(rows)
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -39,7 +40,7 @@ def list_(
     for row in rows:
         ready = "yes" if row["ready"] else (row["quarantine"] or "no")
         cells = (row["id"], row["domain"], row["kind"], row["metric"], row["split"], ready)
-        table.add_row(*map(str, cells))
+        table.add_row(*(escape(str(cell)) for cell in cells))
     Console(width=None if sys.stdout.isatty() else 160).print(table)
     typer.echo(f"{len(rows)} tasks")
 
@@ -56,18 +57,19 @@ def show(task: TaskArgument, as_json: JsonOption = False, tasks_path: TasksPathO
         return
     from rich.console import Console
     from rich.markdown import Markdown
+    from rich.markup import escape
 
-    console = Console()
+    console = Console(highlight=False)
     direction = "higher" if found.metric.higher_is_better else "lower"
     board = found.leaderboard
-    console.print(f"[bold]{found.title}[/bold]  {found.id}")
+    console.print(f"[bold]{escape(found.title)}[/bold]  {found.id}")
     console.print(f"{found.domain}, {found.kind}, {found.split} split")
     console.print(f"metric: {found.metric.name}, {direction} is better")
-    console.print(f"source: {found.source.name} ({found.source.licence})", highlight=False)
+    console.print(escape(f"source: {found.source.name} ({found.source.licence})"))
     if board:
         console.print(f"leaderboard: {len(board.private_scores)} {board.kind} entries")
     for name, line in found.public_files.items():
-        console.print(f"  {name}: {line}", highlight=False)
+        console.print(escape(f"  {name}: {line}"))
     console.print(Markdown(found.description))
 
 
@@ -79,9 +81,8 @@ def check(
     tasks_path: TasksPathOption = None,
 ) -> None:
     """Check that tasks are sound: gold scores best, no leaks, unique ids. Exits with 1 if one is not."""
-    from mledojo_env.checks import check_splits, check_task
-
     from mledojo_env.catalog import list_tasks, load_task
+    from mledojo_env.checks import check_splits, check_task
 
     if bool(tasks) == everything:
         raise ConfigError("Name the tasks to check, or give --all.")
