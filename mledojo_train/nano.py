@@ -36,7 +36,7 @@ class NanoConfig:
     layers: int = 4
     heads: int = 4
     max_positions: int = 4096
-    max_token_chars: int = 24
+    max_token_chars: int = 100
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -51,8 +51,9 @@ class NanoConfig:
 def train_tokenizer(texts: Iterable[str], config: NanoConfig) -> Any:
     """Return a byte-level BPE tokenizer trained on `texts`, with ChatML's special tokens and template.
 
-    Merges may cross words but not lines: the scripts are regular, so a whole phrase such as
-    `pd.read_csv("/data/` becomes one token, and an episode takes a third of the tokens it would otherwise.
+    Merges may cross words but not lines: the scripts are regular, so a whole line such as
+    `test = pd.read_csv("/data/test.csv")` becomes one token. An episode then takes a tenth of the tokens, and
+    what depends on each other (an import and the use below it) stands side by side.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -60,7 +61,7 @@ def train_tokenizer(texts: Iterable[str], config: NanoConfig) -> Any:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(r"\n"), "isolated"),
+            pre_tokenizers.Split(Regex(r"\n"), "merged_with_previous"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

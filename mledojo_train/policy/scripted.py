@@ -27,7 +27,7 @@ class Skill:
 
 SKILLS = {
     "novice": Skill(asks=0.5, validates=0.4, errs=0.4, reviews=0.1, ends=0.2),
-    "mixed": Skill(asks=0.25, validates=0.25, errs=0.25, reviews=0.05, ends=0.1),
+    "mixed": Skill(asks=0.2, validates=0.2, errs=0.2, reviews=0.05, ends=0.1),
     "clean": Skill(asks=0.1, validates=0.1, errs=0.0, reviews=0.0, ends=0.1),
     "dummy": Skill(asks=0.0, validates=0.0, errs=0.0, reviews=0.0, ends=1.0, strong=("dummy",)),
     "forest": Skill(

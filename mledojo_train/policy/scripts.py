@@ -184,7 +184,8 @@ def write(plan: Plan) -> str:
     name = numbers if plan.output == "number" else labels
     if plan.model == "svm" and plan.output == "probability":
         arguments += ", probability=True"
-    parts = [HEADER, _DATES[plan.dates], _features(plan)]
+    # The comment keeps what the rest depends on close to it, for a model that reads a short way back.
+    parts = [f"# {plan.domain}: predict {plan.output}", HEADER, _DATES[plan.dates], _features(plan)]
     parts.append(_SCALE if plan.scale else "")
     parts.append("y = np.log1p(y)" if plan.log_target else "")
     parts.append(f"from sklearn.{module} import {name}\nmodel = {name}({arguments})")
