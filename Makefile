@@ -19,7 +19,9 @@ INSTALLED := $(VENV)/.installed
 # without the models of transformers, of which a run imports one or two. A file that fails fails at its import.
 COMPILE = $(BIN)/python -m compileall -qq -j 0 -x 'site-packages/(transformers/models/|.*/tests?/)' \
 	$(VENV)/lib/python3*/site-packages || true
-LAUNCH := $(BIN)/accelerate launch --config_file configs/accelerate/cpu.yaml
+LAUNCH = $(TIED) $(BIN)/accelerate launch --config_file configs/accelerate/cpu.yaml
+# A recipe or a test run ends when make does, even when make is killed outright.
+TIED := $(if $(shell command -v setpriv),setpriv --pdeathsig KILL)
 STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
@@ -53,13 +55,13 @@ quickstart-ci: QUICKSTART = ci
 quickstart-ci: $(INSTALLED)  ## the same with a budget of about three minutes; results in runs/ci
 quickstart quickstart-ci:
 	$(call headline,1/4 collect: scripted agents play the training tasks)
-	$(BIN)/python recipes/collect.py --config configs/collect/$(QUICKSTART).yaml
+	$(TIED) $(BIN)/python recipes/collect.py --config configs/collect/$(QUICKSTART).yaml
 	$(call headline,2/4 SFT: a small model imitates them)
 	$(LAUNCH) recipes/sft.py --config configs/sft/$(QUICKSTART).yaml
 	$(call headline,3/4 GRPO: it learns from rollouts in the sandbox)
 	$(LAUNCH) recipes/grpo.py --config configs/grpo/$(QUICKSTART).yaml
 	$(call headline,4/4 evaluation: both on tasks that training never touched)
-	$(BIN)/python recipes/eval.py --config configs/eval/$(QUICKSTART).yaml
+	$(TIED) $(BIN)/python recipes/eval.py --config configs/eval/$(QUICKSTART).yaml
 	$(call headline,done: the results are in runs/$(QUICKSTART))
 
 # One line with the time since make started, the installation included.
@@ -70,7 +72,7 @@ endef
 
 # `pytest` and not `python -m pytest`: the latter puts the checkout on the path, before an installed wheel.
 test: $(INSTALLED)  ## the tests
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(TIED) $(BIN)/pytest $(PYTEST_ARGS)
 
 check: $(INSTALLED)  ## ruff and mypy
 	$(BIN)/ruff check
