@@ -124,6 +124,8 @@ def make_trainer(
     from peft import LoraConfig
     from trl import GRPOConfig, GRPOTrainer
 
+    from mledojo_train import training_log
+
     sampling = config.sampling
     arguments = build(
         GRPOConfig,
@@ -140,7 +142,7 @@ def make_trainer(
         raise ConfigError(
             "trainer.use_vllm is set, but rollouts sample from the in-process model; remove it."
         )
-    return GRPOTrainer(
+    trainer = GRPOTrainer(
         model=model,
         args=arguments,
         reward_funcs=episode_reward,
@@ -151,6 +153,8 @@ def make_trainer(
         else None,
         rollout_func=rollouts,
     )
+    training_log.install(trainer, config.output_dir)
+    return trainer
 
 
 def make_engine(config: GRPORun, sandbox: Sandbox) -> RolloutEngine:

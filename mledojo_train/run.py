@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import random
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mledojo_env.errors import ConfigError, MLEDojoError
+from mledojo_env.sandbox import syscalls
 from mledojo_env.sandbox.base import Sandbox
 from mledojo_train.config import SandboxOptions
 from mledojo_train.trajectory import Trajectory
@@ -25,6 +27,7 @@ def recipe(main: Callable[[], None]) -> Callable[[], None]:
     @functools.wraps(main)
     def wrapped() -> None:
         _silence_libraries()
+        _end_with_launcher()
         try:
             main()
         except MLEDojoError as error:
@@ -43,6 +46,30 @@ def _silence_libraries() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl|peft)\b")
     warnings.filterwarnings("ignore", message=".*pin_memory.*")
+
+
+def _end_with_launcher() -> None:
+    """Receive SIGTERM when `accelerate launch` or `torchrun` dies: killed outright, they leave their workers.
+
+    A recipe that was started by hand keeps running when its shell ends, as under nohup.
+    """
+    if not {"ACCELERATE_MIXED_PRECISION", "TORCHELASTIC_RUN_ID"} & os.environ.keys():
+        return
+    launcher = _command_line(os.getppid())
+    if b"accelerate" in launcher or b"torchrun" in launcher or b"torch.distributed" in launcher:
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGTERM)
+        if _command_line(os.getppid()) == launcher:
+            return
+    elif os.getppid() != 1:  # another program starts the workers, and looks after them
+        return
+    raise SystemExit("error: the launcher that started this recipe is gone")
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def process_index() -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mledojo_env.errors import ConfigError
 from mledojo_train.config import SFTRun, build
 from mledojo_train.nano import make_nano
+from mledojo_train.policy.checkpoint import check_model_path
 from mledojo_train.trajectory import Trajectory, read_trajectories, to_conversations
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def make_dataset(trajectories: list[Trajectory]) -> Dataset:
 def base_model(config: SFTRun, trajectories: list[Trajectory]) -> str:
     """Return the checkpoint to start from; `nano` is made first, from the text of the trajectories."""
     if config.model_name_or_path != "nano":
+        check_model_path(config.model_name_or_path)
         return config.model_name_or_path
     from accelerate import PartialState
 
@@ -63,6 +65,8 @@ def make_trainer(config: SFTRun, model_path: str, dataset: Dataset) -> Any:
     from transformers import AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
+    from mledojo_train import training_log
+
     arguments = build(
         SFTConfig,
         "trainer",
@@ -71,10 +75,12 @@ def make_trainer(config: SFTRun, model_path: str, dataset: Dataset) -> Any:
         seed=config.seed,
         assistant_only_loss=True,
     )
-    return SFTTrainer(
+    trainer = SFTTrainer(
         model=model_path,
         args=arguments,
         train_dataset=dataset,
         processing_class=AutoTokenizer.from_pretrained(model_path),
         peft_config=build(LoraConfig, "lora", config.lora, task_type="CAUSAL_LM") if config.lora else None,
     )
+    training_log.install(trainer, config.output_dir)
+    return trainer

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mledojo_train.codec import make_codec
 from mledojo_train.config import CollectRun, config_hash, expand_tasks, parse_command_line, save_resolved
-from mledojo_train.policy import load_policy
+from mledojo_train.policy import check_policy, load_policy
 from mledojo_train.rollout import EpisodeSpec, RolloutEngine, spread
 from mledojo_train.run import episode_progress, open_sandbox, recipe
 from mledojo_train.trajectory import TrajectoryWriter, read_trajectories
@@ -20,6 +20,8 @@ from mledojo_train.trajectory import TrajectoryWriter, read_trajectories
 def main() -> None:
     """Parse, resume, play, save."""
     config = parse_command_line(CollectRun)
+    for name in config.policies:
+        check_policy(name)
     save_resolved(config, config.output_dir)
     path = Path(config.output_dir) / "trajectories.jsonl"
     codec = make_codec(config.action_format)

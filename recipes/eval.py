@@ -14,7 +14,7 @@ from rich.console import Console
 from mledojo_train import evaluate
 from mledojo_train.codec import make_codec
 from mledojo_train.config import EvalRun, config_hash, expand_tasks, parse_command_line, save_resolved
-from mledojo_train.policy import load_policy
+from mledojo_train.policy import check_policy, load_policy
 from mledojo_train.rollout import RolloutEngine, spread
 from mledojo_train.run import episode_progress, open_sandbox, recipe, seed_everything
 from mledojo_train.trajectory import Trajectory, TrajectoryWriter
@@ -24,6 +24,8 @@ from mledojo_train.trajectory import Trajectory, TrajectoryWriter
 def main() -> None:
     """Parse, play, summarise, print."""
     config = parse_command_line(EvalRun)
+    for spec in config.policies.values():
+        check_policy(spec)
     save_resolved(config, config.output_dir)
     folder = Path(config.output_dir)
     codec = make_codec(config.action_format)

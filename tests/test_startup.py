@@ -65,5 +65,13 @@ def test_listing_tasks_imports_nothing_heavy() -> None:
     assert json.loads(printed)
 
 
+def test_a_policy_that_does_not_exist_is_refused_before_anything_heavy_is_imported() -> None:
+    statement = "from mledojo_train.policy import check_policy; check_policy('local:./nowhere')"
+    statement = f"try: {statement}\n    except Exception as error: print(error)"
+    printed, _, imported = probe(statement)
+    assert "'./nowhere' does not exist" in printed
+    assert imported == []
+
+
 def test_the_probe_sees_a_heavy_import() -> None:
     assert "pandas" in probe("import pandas")[2]

@@ -53,7 +53,14 @@ def show(task: TaskArgument, as_json: JsonOption = False, tasks_path: TasksPathO
     found = load_task(task, tasks_path=tasks_path or ())
     facts = found.facts.model_dump(mode="json")
     if as_json:
-        print_json(facts | {"description": found.description, "data_hash": found.data_hash})
+        print_json(
+            facts
+            | {
+                "description": found.description,
+                "data_hash": found.data_hash,
+                "public_dir": str(found.public_dir),
+            }
+        )
         return
     from rich.console import Console
     from rich.markdown import Markdown
@@ -68,6 +75,7 @@ def show(task: TaskArgument, as_json: JsonOption = False, tasks_path: TasksPathO
     console.print(escape(f"source: {found.source.name} ({found.source.licence})"))
     if board:
         console.print(f"leaderboard: {len(board.private_scores)} {board.kind} entries")
+    console.print(f"data, as scripts see it: {found.public_dir}", soft_wrap=True)
     for name, line in found.public_files.items():
         console.print(escape(f"  {name}: {line}"))
     console.print(Markdown(found.description))

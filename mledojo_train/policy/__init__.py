@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING
 from mledojo_env.errors import ConfigError, did_you_mean
 from mledojo_train.codec import Codec
 from mledojo_train.policy.base import Actor, Policy, Reply, TokenRecord
+from mledojo_train.policy.checkpoint import check_model_path
 from mledojo_train.policy.scripted import SKILLS, ScriptedPolicy
 
 if TYPE_CHECKING:
     from mledojo_train.generation import Sampling
 
-__all__ = ["SKILLS", "Actor", "Policy", "Reply", "ScriptedPolicy", "TokenRecord", "load_policy"]
+__all__ = [
+    "SKILLS",
+    "Actor",
+    "Policy",
+    "Reply",
+    "ScriptedPolicy",
+    "TokenRecord",
+    "check_policy",
+    "load_policy",
+]
 
 KINDS = ("scripted", "local")
 
@@ -31,16 +41,33 @@ def load_policy(
     Raises:
         ConfigError: If the kind, skill or model is unknown; names the nearest.
     """
+    check_policy(spec)
     kind, _, rest = spec.partition(":")
     if kind == "scripted":
         return ScriptedPolicy(rest, codec)
-    if kind == "local" and rest:
-        from mledojo_train.generation import Sampling
-        from mledojo_train.policy.local import load_policy_model
+    from mledojo_train.generation import Sampling
+    from mledojo_train.policy.local import load_policy_model
 
-        path, _, adapter = rest.partition("+")
-        return load_policy_model(
-            spec, path, codec, sampling or Sampling(), adapter=adapter or None, max_tokens=max_tokens
+    path, _, adapter = rest.partition("+")
+    return load_policy_model(
+        spec, path, codec, sampling or Sampling(), adapter=adapter or None, max_tokens=max_tokens
+    )
+
+
+def check_policy(spec: str) -> None:
+    """Check a spec at no cost: a run names its policies hours before the last of them acts.
+
+    Raises:
+        ConfigError: If the kind, the skill or a model's folder is unknown.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind == "scripted":
+        ScriptedPolicy(rest)
+    elif kind == "local" and rest:
+        for place in filter(None, rest.partition("+")[::2]):
+            check_model_path(place)
+    else:
+        raise ConfigError(
+            f"Unknown policy {spec!r}; expected scripted:<skill> or local:<path>[+adapter]."
+            f"{did_you_mean(kind, KINDS)}"
         )
-    hint = did_you_mean(kind, KINDS)
-    raise ConfigError(f"Unknown policy {spec!r}; expected scripted:<skill> or local:<path>[+adapter].{hint}")

@@ -13,6 +13,7 @@ from mledojo_train.codec import Codec, Message
 from mledojo_train.generation import Generator, Sampling
 from mledojo_train.generation.in_process import TransformersGenerator
 from mledojo_train.policy.base import Reply, TokenRecord
+from mledojo_train.policy.checkpoint import check_model_path
 from mledojo_train.policy.conversation import ConversationTokens
 
 if TYPE_CHECKING:
@@ -118,20 +119,6 @@ def load_model(path: str, *, adapter: str | None = None, dtype: str = "auto") ->
         raise ConfigError(f"Cannot load the model {path!r}: {error}") from error
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return model.to(device).eval(), tokenizer
-
-
-def check_model_path(path: str) -> None:
-    """Fail early, before a hub is asked, on a path that looks local and holds no model.
-
-    Raises:
-        ConfigError: If the folder is missing or holds neither a config.json nor an adapter_config.json.
-    """
-    folder = Path(path)
-    if folder.is_dir():
-        if not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
-            raise ConfigError(f"{path} holds no model: found neither config.json nor adapter_config.json.")
-    elif path.startswith((".", "/", "~", "runs/")) or path.count("/") > 1:
-        raise ConfigError(f"The model path {path!r} does not exist. Give a checkpoint folder or a hub name.")
 
 
 def load_policy_model(

@@ -40,25 +40,20 @@ wide = [c for c in both.select_dtypes(exclude="number") if both[c].nunique() > 4
 X = pd.get_dummies(both.drop(columns=wide), dtype=float).fillna(0).values""",
 }
 
+# What all variants share comes first, and an import stands right before the line that needs it: a small model
+# then has one thing to remember at a time.
+_READ_TEXT = 'text = both.select_dtypes(exclude="number").agg(" ".join, axis=1)'
+_COUNTS = f"{_READ_TEXT}\nfrom sklearn.feature_extraction.text import CountVectorizer"
+_TFIDF = f"{_READ_TEXT}\nfrom sklearn.feature_extraction.text import TfidfVectorizer"
 _TEXT = {
-    "length": """\
-text = both.select_dtypes(exclude="number").agg(" ".join, axis=1)
-X = np.c_[text.str.len(), text.str.split().str.len()]""",
-    "counts": """\
-from sklearn.feature_extraction.text import CountVectorizer
-text = both.select_dtypes(exclude="number").agg(" ".join, axis=1)
-X = CountVectorizer(max_features=2000).fit_transform(text)""",
-    "tf-idf": """\
-from sklearn.feature_extraction.text import TfidfVectorizer
-text = both.select_dtypes(exclude="number").agg(" ".join, axis=1)
-X = TfidfVectorizer(sublinear_tf=True).fit_transform(text)""",
-    "tf-idf pairs": """\
-from sklearn.feature_extraction.text import TfidfVectorizer
-text = both.select_dtypes(exclude="number").agg(" ".join, axis=1)
+    "length": f"{_READ_TEXT}\nX = np.c_[text.str.len(), text.str.split().str.len()]",
+    "counts": f"{_COUNTS}\nX = CountVectorizer(max_features=2000).fit_transform(text)",
+    "tf-idf": f"{_TFIDF}\nX = TfidfVectorizer(sublinear_tf=True).fit_transform(text)",
+    "tf-idf pairs": f"""\
+{_TFIDF}
 X = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2)).fit_transform(text)""",
-    "tf-idf letters": """\
-from sklearn.feature_extraction.text import TfidfVectorizer
-text = both.select_dtypes(exclude="number").agg(" ".join, axis=1)
+    "tf-idf letters": f"""\
+{_TFIDF}
 X = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), max_features=20000).fit_transform(text)""",
 }
 
@@ -97,13 +92,13 @@ _MODELS: dict[str, tuple[str, str | None, str | None, str]] = {
         "RandomForestRegressor",
         "n_estimators=5, max_depth=4",
     ),
-    "forest": ("ensemble", "RandomForestClassifier", "RandomForestRegressor", "n_estimators=60"),
-    "extra-trees": ("ensemble", "ExtraTreesClassifier", "ExtraTreesRegressor", "n_estimators=60"),
+    "forest": ("ensemble", "RandomForestClassifier", "RandomForestRegressor", "n_estimators=40"),
+    "extra-trees": ("ensemble", "ExtraTreesClassifier", "ExtraTreesRegressor", "n_estimators=40"),
     "boosting": (
         "ensemble",
         "HistGradientBoostingClassifier",
         "HistGradientBoostingRegressor",
-        "max_iter=60",
+        "max_iter=40",
     ),
     "slow-boosting": (
         "ensemble",
@@ -184,11 +179,12 @@ def write(plan: Plan) -> str:
     name = numbers if plan.output == "number" else labels
     if plan.model == "svm" and plan.output == "probability":
         arguments += ", probability=True"
-    # The comment keeps what the rest depends on close to it, for a model that reads a short way back.
-    parts = [f"# {plan.domain}: predict {plan.output}", HEADER, _DATES[plan.dates], _features(plan)]
+    # The comments keep what a part depends on close to it, for a model that reads a short way back.
+    parts = [f"# {plan.domain}: predict {plan.output}", HEADER]
+    parts += [f"# {plan.domain} features", _DATES[plan.dates], _features(plan)]
     parts.append(_SCALE if plan.scale else "")
     parts.append("y = np.log1p(y)" if plan.log_target else "")
-    parts.append(f"from sklearn.{module} import {name}\nmodel = {name}({arguments})")
+    parts.append(f"# predict {plan.output}\nfrom sklearn.{module} import {name}\nmodel = {name}({arguments})")
     parts.append("n = len(train)\nmodel.fit(X[:n], y)")
     prediction = (
         "model.predict_proba(X[n:])[:, 1]" if plan.output == "probability" else "model.predict(X[n:])"

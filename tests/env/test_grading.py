@@ -166,14 +166,27 @@ def roomy(write_task: Any) -> Task:
     return Task.from_folder(write_task(files={"public/sample_submission.csv": "id,y\n" + rows}))
 
 
-LONG = b"id,y\n" + b"".join(b"%d.,1\n" % i for i in range(1_200_000))  # whole floats: the slowest ids to read
+def long_submission(rows: int) -> bytes:
+    return b"id,y\n" + b"".join(b"%d.,1\n" % i for i in range(rows))  # whole floats: the slowest ids to read
 
 
-def test_a_submission_that_takes_too_long_is_its_own_fault(roomy: Task):
+@pytest.fixture
+def many(write_task: Any) -> Task:
+    """Return a task with 500,000 answers: a submission of as many rows is read to its end."""
+    ids = range(500_000)
+    answers = "id,y,part\n" + "".join(f"{i},1,{'public' if i % 3 else 'private'}\n" for i in ids)
+    sample = "id,y\n" + "".join(f"{i},0\n" for i in ids)
+    return Task.from_folder(
+        write_task(files={"private/answers.csv": answers, "public/sample_submission.csv": sample})
+    )
+
+
+def test_a_submission_that_takes_too_long_is_its_own_fault(many: Task, tiny: Task):
+    assert many.public_dir.is_dir()  # prepared here, with no limit
     with Grader(WorkerLimits(cpu_s=0.05)) as grader:
         with pytest.raises(InvalidSubmission, match=r"took too long: it used 0\.05 s of CPU"):
-            grader.grade_sync(roomy, LONG)
-        assert grader.grade_sync(roomy, submission()) == GOLD
+            grader.grade_sync(many, long_submission(500_000))
+        assert grader.grade_sync(tiny, submission()) == GOLD
 
 
 def test_a_submission_that_takes_too_much_memory_is_its_own_fault(roomy: Task):
@@ -185,7 +198,7 @@ def test_a_submission_that_takes_too_much_memory_is_its_own_fault(roomy: Task):
         assert grader.grade_sync(roomy, submission()) == GOLD
         # pandas survives running out of memory on most lines of its code, not on all
         with pytest.raises(InvalidSubmission, match=f"more than {mapped_mb + 60} MB|cannot be graded"):
-            grader.grade_sync(roomy, LONG)
+            grader.grade_sync(roomy, long_submission(1_200_000))
         assert grader.grade_sync(roomy, submission()) == GOLD
 
 

@@ -80,9 +80,11 @@ def test_sft_leaves_an_ordinary_checkpoint_that_learned(workshop: Path) -> None:
         next(read_trajectories(workshop / "collect" / "trajectories.jsonl")).messages,
         return_tensors="pt",
         return_dict=True,
+        return_assistant_tokens_mask=True,
     )
-    loss = model(**rendered, labels=rendered["input_ids"]).loss.item()
-    assert loss < 4.0  # an untrained one is at ln(2048) = 7.6
+    mask = rendered.pop("assistant_masks")  # SFT taught the assistant's tokens, and only those
+    loss = model(**rendered, labels=rendered["input_ids"].where(mask.bool(), -100)).loss.item()
+    assert loss < 3.0  # an untrained one is at ln(2048) = 7.6
 
 
 def test_grpo_trains_an_adapter_from_online_rollouts(workshop: Path) -> None:
@@ -94,6 +96,9 @@ def test_grpo_trains_an_adapter_from_online_rollouts(workshop: Path) -> None:
     adapter = json.loads((workshop / "grpo" / "adapter_config.json").read_text())
     assert (adapter["r"], adapter["base_model_name_or_path"]) == (4, "sft")
     assert (workshop / "grpo" / "config.yaml").is_file()
+    log = [json.loads(line) for line in (workshop / "grpo" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log[:2]] == [1, 2]
+    assert {"reward", "entropy", "episodes/rank", "episodes/valid_rate"} <= log[0].keys()
 
 
 def test_grpo_on_two_processes_gives_each_its_own_episodes(workshop: Path) -> None:
@@ -192,6 +197,32 @@ def test_a_run_that_is_stopped_leaves_no_process_and_a_readable_file(
         time.sleep(0.1)
     assert not _alive(family)
     assert len(list(read_trajectories(path))) >= 1
+
+
+def test_workers_end_with_a_launcher_that_is_killed(workshop: Path) -> None:
+    launcher = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "accelerate.commands.launch"),
+            *("--config_file", str(ROOT / "configs/accelerate/cpu.yaml"), str(ROOT / "recipes/grpo.py")),
+            *("--model_name_or_path", "sft", "--output_dir", "killed", *GRPO, "--trainer.max_steps", "100"),
+        ],
+        cwd=workshop,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    rollouts = workshop / "killed" / "rollouts-0.jsonl"
+    deadline = time.monotonic() + 120
+    while not (rollouts.exists() and rollouts.stat().st_size > 0) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    family = _descendants(launcher.pid)
+    assert len(family) > 1, "the recipe, and the sandbox's processes"
+    launcher.kill()
+    launcher.wait()
+    deadline = time.monotonic() + 10
+    while _alive(family) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _alive(family)
+    assert len(list(read_trajectories(rollouts))) >= 1
 
 
 def test_an_episode_without_tokens_becomes_one_masked_token() -> None:
