@@ -49,7 +49,9 @@ class TransformersGenerator:
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self._eos[0]
         self._waiting: list[_Request] = []
         self._server: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="generate")
+        # Half of the cores on a CPU: scripts run meanwhile, and OpenMP's threads spin while they wait.
+        threads = max(1, torch.get_num_threads() // 2)
+        self._thread = ThreadPoolExecutor(1, "generate", torch.set_num_threads, (threads,))
         self.generated_tokens = 0
         self.busy_s = 0.0
 

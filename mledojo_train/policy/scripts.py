@@ -54,7 +54,7 @@ _TEXT = {
 X = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2)).fit_transform(text)""",
     "tf-idf letters": f"""\
 {_TFIDF}
-X = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), max_features=20000).fit_transform(text)""",
+X = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 3), max_features=20000).fit_transform(text)""",
 }
 
 _LOAD_IMAGES = """\
@@ -92,13 +92,13 @@ _MODELS: dict[str, tuple[str, str | None, str | None, str]] = {
         "RandomForestRegressor",
         "n_estimators=5, max_depth=4",
     ),
-    "forest": ("ensemble", "RandomForestClassifier", "RandomForestRegressor", "n_estimators=40"),
-    "extra-trees": ("ensemble", "ExtraTreesClassifier", "ExtraTreesRegressor", "n_estimators=40"),
+    "forest": ("ensemble", "RandomForestClassifier", "RandomForestRegressor", "n_estimators=30"),
+    "extra-trees": ("ensemble", "ExtraTreesClassifier", "ExtraTreesRegressor", "n_estimators=30"),
     "boosting": (
         "ensemble",
         "HistGradientBoostingClassifier",
         "HistGradientBoostingRegressor",
-        "max_iter=40",
+        "max_iter=25",
     ),
     "slow-boosting": (
         "ensemble",
@@ -117,7 +117,6 @@ TEXT_MODELS = (
     "linear",
     "neighbors-15",
     "stump",
-    "tree",
     "small-forest",
     "counts-bayes",
     "linear-svm",
@@ -179,12 +178,11 @@ def write(plan: Plan) -> str:
     name = numbers if plan.output == "number" else labels
     if plan.model == "svm" and plan.output == "probability":
         arguments += ", probability=True"
-    # The comments keep what a part depends on close to it, for a model that reads a short way back.
-    parts = [f"# {plan.domain}: predict {plan.output}", HEADER]
-    parts += [f"# {plan.domain} features", _DATES[plan.dates], _features(plan)]
+    # The comment keeps what the rest depends on close to it, for a model that reads a short way back.
+    parts = [f"# {plan.domain}: predict {plan.output}", HEADER, _DATES[plan.dates], _features(plan)]
     parts.append(_SCALE if plan.scale else "")
     parts.append("y = np.log1p(y)" if plan.log_target else "")
-    parts.append(f"# predict {plan.output}\nfrom sklearn.{module} import {name}\nmodel = {name}({arguments})")
+    parts.append(f"from sklearn.{module} import {name}\nmodel = {name}({arguments})")
     parts.append("n = len(train)\nmodel.fit(X[:n], y)")
     prediction = (
         "model.predict_proba(X[n:])[:, 1]" if plan.output == "probability" else "model.predict(X[n:])"
