@@ -40,8 +40,7 @@ wide = [c for c in both.select_dtypes(exclude="number") if both[c].nunique() > 4
 X = pd.get_dummies(both.drop(columns=wide), dtype=float).fillna(0).values""",
 }
 
-# What all variants share comes first, and an import stands right before the line that needs it: a small model
-# then has one thing to remember at a time.
+# What all variants share comes first, and an import stands right before the line that needs it: see `write`.
 _READ_TEXT = 'text = both.select_dtypes(exclude="number").agg(" ".join, axis=1)'
 _COUNTS = f"{_READ_TEXT}\nfrom sklearn.feature_extraction.text import CountVectorizer"
 _TFIDF = f"{_READ_TEXT}\nfrom sklearn.feature_extraction.text import TfidfVectorizer"
@@ -173,24 +172,28 @@ def random_plan(rng: random.Random, domain: str, output: str) -> Plan:
 
 
 def write(plan: Plan) -> str:
-    """Return the source of a plan's script, its mistake included."""
+    """Return the source of a plan's script, its mistake included.
+
+    Lines that depend on each other stand next to each other, and the comments say again what the task's card
+    said: a model that reads a short way back then has one thing to remember at a time.
+    """
     module, labels, numbers, arguments = _MODELS[plan.model]
     name = numbers if plan.output == "number" else labels
     if plan.model == "svm" and plan.output == "probability":
         arguments += ", probability=True"
-    # The comment keeps what the rest depends on close to it, for a model that reads a short way back.
-    parts = [f"# {plan.domain}: predict {plan.output}", HEADER, _DATES[plan.dates], _features(plan)]
-    parts.append(_SCALE if plan.scale else "")
-    parts.append("y = np.log1p(y)" if plan.log_target else "")
-    parts.append(f"from sklearn.{module} import {name}\nmodel = {name}({arguments})")
-    parts.append("n = len(train)\nmodel.fit(X[:n], y)")
-    prediction = (
-        "model.predict_proba(X[n:])[:, 1]" if plan.output == "probability" else "model.predict(X[n:])"
-    )
-    if plan.log_target:
-        prediction = f"np.expm1({prediction})"
-    parts.append(f"sub[target] = {prediction}")
-    parts.append('sub.to_csv("submission.csv", index=False)\nprint("saved", sub.shape)')
+    predict = "lambda X: model.predict_proba(X)[:, 1]" if plan.output == "probability" else "model.predict"
+    fit, save = ("np.log1p(y)", "np.expm1(predict(X[n:]))") if plan.log_target else ("y", "predict(X[n:])")
+    parts = [
+        f"# predict {plan.output}\nfrom sklearn.{module} import {name}",
+        f"model = {name}({arguments})\npredict = {predict}",
+        HEADER,
+        f"# {plan.domain}",
+        _DATES[plan.dates],
+        _features(plan),
+        _SCALE if plan.scale else "",
+        f"n = len(train)\nmodel.fit(X[:n], {fit})\nsub[target] = {save}",
+        'sub.to_csv("submission.csv", index=False)\nprint("saved", sub.shape)',
+    ]
     source = "\n".join(part for part in parts if part) + "\n"
     return _spoil(source, plan.mistake) if plan.mistake else source
 
@@ -213,7 +216,7 @@ def _spoil(source: str, mistake: str) -> str:
         "wrong column": ("sub.columns[-1]\n", "sub.columns[2]\n"),
         "text left in": ("X = ", "X = both.values #"),
         "not saved": ('sub.to_csv("submission.csv", index=False)\n', ""),
-        "whole table": ("model.fit(X[:n], y)", "model.fit(X, y)"),
+        "whole table": ("model.fit(X[:n], ", "model.fit(X, "),
     }
     old, new = changes[mistake]
     return source.replace(old, new, 1)
