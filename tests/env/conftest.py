@@ -83,7 +83,7 @@ def write_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteTask:
             path.parent.mkdir(parents=True, exist_ok=True)
             data = content.encode() if isinstance(content, str) else content
             if path.suffix == ".csv" and path.name != "leaderboard.csv":
-                path, data = path.with_name(path.name + ".xz"), lzma.compress(data)
+                path, data = path.with_name(path.name + ".xz"), lzma.compress(data, preset=0)
             path.write_bytes(data)
         (folder / "task.yaml").write_text(text)
         (folder / "description.md").write_text("# Tiny\n\n" + "Predict y from x, ten rows. " * 8 + "\n")

@@ -171,14 +171,13 @@ def long_submission(rows: int) -> bytes:
 
 
 @pytest.fixture
-def many(write_task: Any) -> Task:
+def many(write_task: Any, tmp_path: Path) -> Task:
     """Return a task with 500,000 answers: a submission of as many rows is read to its end."""
     ids = range(500_000)
     answers = "id,y,part\n" + "".join(f"{i},1,{'public' if i % 3 else 'private'}\n" for i in ids)
     sample = "id,y\n" + "".join(f"{i},0\n" for i in ids)
-    return Task.from_folder(
-        write_task(files={"private/answers.csv": answers, "public/sample_submission.csv": sample})
-    )
+    files = {"private/answers.csv": answers, "public/sample_submission.csv": sample}
+    return Task.from_folder(write_task(root=tmp_path / "many", files=files))
 
 
 def test_a_submission_that_takes_too_long_is_its_own_fault(many: Task, tiny: Task):
