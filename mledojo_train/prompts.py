@@ -1,8 +1,9 @@
 """The conversation that opens an episode.
 
-`full` hands over the task's description, as an instruction-tuned model expects. `brief` gives one card of
-facts in a fixed order: short enough for a tiny model, and free of the title and prose that a tiny model would
-memorise instead of reading; what it leaves out, `request_info` tells.
+`full` hands over the task's description, as an instruction-tuned model expects. `brief` gives the two facts
+that decide what a script looks like. Anything more would mislead a tiny model: with eight tasks to learn from, it
+would take a metric or a file's name that only images happen to have for the sign of an image task. What the card
+leaves out, `request_info` tells.
 """
 
 from __future__ import annotations
@@ -24,16 +25,17 @@ it until your steps run out."""
 def opening(task: Task, codec: Codec, style: PromptStyle, max_steps: int) -> list[Message]:
     """Return the system and user messages that open an episode of `task`."""
     if style == "brief":
-        return [{"role": "user", "content": facts(task)}]
+        card = f"domain: {task.domain}\npredict: {task.submission.value}"
+        return [{"role": "user", "content": card}]
     system = f"{_ROLE}\n\n{codec.instructions()}"
     user = (
-        f"# {task.title}\n\n{task.description.strip()}\n\n{facts(task)}\n"
+        f"# {task.title}\n\n{task.description.strip()}\n\n{_facts(task)}\n"
         f"limits: {task.limits.timeout_s:g} s and {task.limits.memory_mb} MB a run, {max_steps} steps in all"
     )
     return [{"role": "system", "content": system}, {"role": "user", "content": user}]
 
 
-def facts(task: Task) -> str:
+def _facts(task: Task) -> str:
     """Return what a script depends on, a fact a line."""
     direction = "higher" if task.metric.higher_is_better else "lower"
     return (
