@@ -1,8 +1,8 @@
 """The conversation that opens an episode.
 
 `full` hands over the task's description, as an instruction-tuned model expects. `brief` gives the two facts
-that decide what a script looks like. More would mislead a tiny model: with eight tasks to learn from, it takes a
-metric that only image tasks happen to have for the sign of an image task. What the card leaves out,
+that decide what a script looks like. More would mislead a tiny model: with eight tasks to learn from, it
+takes a metric that only image tasks happen to have for the sign of an image task. What the card leaves out,
 `request_info` tells.
 """
 
