@@ -19,15 +19,17 @@ key, target = sub.columns[0], sub.columns[-1]
 y = train[target]
 both = pd.concat([train, test], ignore_index=True).drop(columns=[key, target])"""
 
+# Loops, so that a table without a date column passes through unchanged.
+_CALENDAR = """\
+for c in both.filter(like="date"):
+    when = pd.to_datetime(both[c])
+    both["month"], both["weekday"], both["hour"] = when.dt.month, when.dt.day_of_week, when.dt.hour"""
 _DATES = {
     "ignore": "",
-    "calendar": """\
-when = pd.to_datetime(both.filter(like="date").iloc[:, 0])
-both["month"], both["weekday"], both["hour"] = when.dt.month, when.dt.day_of_week, when.dt.hour""",
-    "calendar+trend": """\
-when = pd.to_datetime(both.filter(like="date").iloc[:, 0])
-both["month"], both["weekday"], both["hour"] = when.dt.month, when.dt.day_of_week, when.dt.hour
-both["day"], both["trend"] = when.dt.day_of_year, (when - when.min()).dt.days""",
+    "calendar": _CALENDAR,
+    "calendar+trend": f"""\
+{_CALENDAR}
+    both["day"], both["trend"] = when.dt.day_of_year, (when - when.min()).dt.days""",
 }
 
 _TABLE = {
@@ -159,7 +161,7 @@ def random_plan(rng: random.Random, domain: str, output: str) -> Plan:
         features, model = rng.choice(list(_IMAGE)), rng.choice(IMAGE_MODELS)
     else:
         features, model = rng.choice(list(_TABLE)), rng.choice(TABLE_MODELS)
-    dates = rng.choice(list(_DATES)) if domain == "time-series" else "ignore"
+    dates = rng.choice(list(_DATES)) if domain not in ("nlp", "vision") else "ignore"
     plan = Plan(domain, output, features, model, dates)
     if not _MODELS[model][2 if output == "number" else 1] or (model, output) == ("linear-svm", "probability"):
         return random_plan(rng, domain, output)
