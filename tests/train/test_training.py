@@ -102,7 +102,10 @@ def test_grpo_trains_an_adapter_from_online_rollouts(workshop: Path) -> None:
 
 
 def test_grpo_on_two_processes_gives_each_its_own_episodes(workshop: Path) -> None:
-    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    torchrun = (
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"),
+        *("--log_dir", str(workshop / "logs")),  # else it leaves a folder in /tmp
+    )
     words = ["--model_name_or_path", "sft", "--output_dir", "grpo2", *GRPO]
     recipe("grpo", workshop, *words, launcher=torchrun)
     first, second = (list(read_trajectories(workshop / "grpo2" / f"rollouts-{i}.jsonl")) for i in (0, 1))
