@@ -7,7 +7,6 @@ import shutil
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from mledojo_env.catalog import list_tasks
 from mledojo_env.errors import MLEDojoError
@@ -30,7 +29,7 @@ class Fact:
 
 def examine() -> list[Fact]:
     """Return what was found, the most important first."""
-    return [_python(), _tasks(), *_sandbox(), _cores(), _disk(), *_packages(), _gpu(), _docker(), _hub()]
+    return [_python(), _tasks(), *_sandbox(), _cores(), _disk(), *_packages(), _gpu(), *_docker(), _hub()]
 
 
 def _python() -> Fact:
@@ -101,26 +100,10 @@ def _gpu() -> Fact:
     )
 
 
-def _docker() -> Fact:
-    try:
-        import docker
-    except ImportError:
-        return Fact("docker", False, "the docker package is not installed", "pip install docker")
-    try:
-        client = docker.from_env(timeout=5)
-        try:
-            return Fact("docker", True, f"engine {client.version()['Version']}")
-        finally:
-            client.close()
-    except docker.errors.DockerException as error:
-        socket = Path("/var/run/docker.sock")
-        if socket.exists() and not os.access(socket, os.W_OK):
-            fix = "Join the docker group (sudo usermod -aG docker $USER) and log in again."
-        elif shutil.which("dockerd") is None:
-            fix = "Not needed for the local sandbox; install it with: apt-get install docker.io"
-        else:
-            fix = "Not needed for the local sandbox; start it with: systemctl start docker"
-        return Fact("docker", False, f"no engine answers: {str(error).splitlines()[0][:120]}", fix)
+def _docker() -> list[Fact]:
+    from mledojo_env.sandbox import engine
+
+    return [Fact(fact.name, fact.ok, fact.detail, fact.fix) for fact in engine.facts()]
 
 
 def _hub() -> Fact:

@@ -58,10 +58,14 @@ class ExecutionResult:
     error_class: str | None = None  # e.g. "KeyError", of the uncaught exception
     error_message: str | None = None
     traceback: str = ""  # the agent's own frames only
+    stdout_cut: int = 0  # bytes missing in the middle of stdout, where a line says so
+    stderr_cut: int = 0
     exit_code: int | None = None
     wall_s: float = 0.0
     cpu_s: float = 0.0
     peak_memory_mb: float = 0.0
+    bytes_written: int = 0  # by write calls of all its processes, but for stdout and stderr
+    files_created: int = 0  # files and directories that the working directory has more than before
     files: Mapping[str, int] = field(default_factory=dict)  # working directory: name -> bytes
 
     @property
@@ -111,8 +115,11 @@ class Sandbox(Protocol):
 
     name: str
 
-    async def session(self) -> Session:
+    async def session(self, *data: Path) -> Session:
         """Open a session.
+
+        Args:
+            data: Folders that its runs will read, where known: lets a backend prepare them meanwhile.
 
         Raises:
             SandboxUnavailable: If this machine cannot isolate code; the text says what to enable.

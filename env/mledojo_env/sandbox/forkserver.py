@@ -18,7 +18,7 @@ import socket
 import sys
 from typing import Any
 
-from mledojo_env.sandbox import jail, preload, protocol, root, script, syscalls
+from mledojo_env.sandbox import jail, preload, protocol, root, script, syscalls, written
 
 WORK_FILES = 20_000  # files and directories a working directory may hold
 _SETUP_FAILED = 125
@@ -33,10 +33,12 @@ class ForkServer:
         self._poll = select.poll()
         self._poll.register(channel, select.POLLIN)
         self._pid_of: dict[int, int] = {}  # execution -> pid
+        self._counters_of: dict[int, int | None] = {}  # execution -> descriptor
         self._execution_of: dict[int, int] = {}  # pidfd -> execution
         self._disk_of: dict[int, int] = {}  # session -> MB
         self._own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        self._baseline_bytes = _writable_private_bytes()
+        self._baseline_bytes = _status_kb("VmData:") * 1024  # what RLIMIT_DATA already counts of this process
+        self._copied_kb = _status_kb("RssAnon:")
 
     def serve(self) -> None:
         """Answer until the launcher hangs up; then this process ends, and with it all in its namespace."""
@@ -63,20 +65,24 @@ class ForkServer:
             self._answer_session(header)
 
     def _start(self, job: jail.Job, fds: jail.Descriptors) -> None:
+        look = written.Look()
         try:
             self._resize(job.session, job.disk_mb)
             syscalls.unshare(syscalls.CLONE_NEWPID)
             try:
                 pid = os.fork()
                 if pid == 0:
+                    look.wait_in_child()
                     self._run_child(job, fds)
             finally:
                 syscalls.setns(self._own_pid_namespace, syscalls.CLONE_NEWPID)
         except OSError as error:
+            look.close()
             os.write(fds.setup, syscalls.describe(error).encode())
             protocol.send(self._channel, {"op": "exit", "id": job.id, "status": _SETUP_FAILED << 8})
             return
         self._pid_of[job.id] = pid
+        self._counters_of[job.id] = look.open_in_parent(pid)
         pidfd = os.pidfd_open(pid)
         protocol.send(self._channel, {"op": "started", "id": job.id}, [pidfd])
         self._execution_of[pidfd] = job.id
@@ -101,6 +107,7 @@ class ForkServer:
         execution = self._execution_of.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
+        bytes_written = written.count(self._counters_of.pop(execution))  # before it is waited for
         _, status, usage = os.wait4(self._pid_of.pop(execution), 0)
         protocol.send(
             self._channel,
@@ -109,7 +116,9 @@ class ForkServer:
                 "id": execution,
                 "status": status,
                 "cpu_s": usage.ru_utime + usage.ru_stime,
-                "peak_kb": usage.ru_maxrss,
+                # It began as a copy of this process.
+                "peak_kb": max(0, usage.ru_maxrss - self._copied_kb),
+                "bytes_written": bytes_written,
             },
         )
 
@@ -155,12 +164,12 @@ def _size(disk_mb: int) -> str:
     return f"size={disk_mb}m,nr_inodes={WORK_FILES}"
 
 
-def _writable_private_bytes() -> int:
-    """Return what RLIMIT_DATA already counts of this process."""
+def _status_kb(name: str) -> int:
+    """Return one of the sizes that the kernel tells of this process."""
     with open("/proc/self/status") as file:
         for line in file:
-            if line.startswith("VmData:"):
-                return int(line.split()[1]) * 1024
+            if line.startswith(name):
+                return int(line.split()[1])
     return 0
 
 

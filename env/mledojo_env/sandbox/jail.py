@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mledojo_env.sandbox import landlock, root, seccomp, syscalls
+from mledojo_env.sandbox import landlock, root, seccomp, syscalls, written
 from mledojo_env.sandbox.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID
 
-READY = b"ready"
+_READY = b"ready "
 REPORT_FD = 3  # where the script's runner describes an uncaught exception
 SCRATCH_MB = 256  # each of /tmp and /dev/shm
 SCRATCH_FILES = 20_000
@@ -63,7 +63,7 @@ class Descriptors:
     stdout: int
     stderr: int
     report: int
-    setup: int  # takes `READY` once the fences stand; any other text, or none, is a failure of ours
+    setup: int  # takes the word that `parse_ready` reads; any other, or none, is a failure of ours
     data: int  # a detached, read-only mount tree
     cgroups: Sequence[int] = ()  # cgroup.procs files to join
 
@@ -103,7 +103,7 @@ def enter(job: Job, fds: Descriptors, fences: Fences, baseline_bytes: int) -> No
         file.write("1000")  # should the whole machine run out of memory, this goes before the trainer
     _become_nobody(job.user, rootless=fences.rootless)
     # After the change of identity: a user namespace takes the limits of its creator for all its siblings.
-    _set_limits(job, baseline_bytes, in_cgroup=bool(fds.cgroups))
+    set_limits(job, baseline_bytes, in_cgroup=bool(fds.cgroups))
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     # The fork-server is not dumpable; a script must be, or its own /proc/self belongs to root.
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
@@ -113,8 +113,8 @@ def enter(job: Job, fds: Descriptors, fences: Fences, baseline_bytes: int) -> No
         )
     if fences.seccomp:
         seccomp.install(fences.seccomp)
-    _reset_signals()
-    _arrange_descriptors(fds, job.open_files)
+    reset_signals()
+    arrange_descriptors(fds, job.open_files)
 
 
 def _arrange_mounts(job: Job, data: int) -> None:
@@ -130,7 +130,7 @@ def _arrange_mounts(job: Job, data: int) -> None:
     os.chdir("/work")
 
 
-def _set_limits(job: Job, baseline_bytes: int, *, in_cgroup: bool) -> None:
+def set_limits(job: Job, baseline_bytes: int, *, in_cgroup: bool) -> None:
     """Set what the kernel enforces for each process by itself, whether or not there are cgroups.
 
     The data limit lies a little under the cgroup's, so that a script meets a MemoryError it can read before
@@ -174,14 +174,15 @@ def _become_nobody(user: int, *, rootless: bool) -> None:
     syscalls.drop_capabilities()
 
 
-def _reset_signals() -> None:
+def reset_signals() -> None:
+    """Handle signals as a program that was just started does."""
     for number in (signal.SIGTERM, signal.SIGPIPE, signal.SIGCHLD, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _arrange_descriptors(fds: Descriptors, open_files: int) -> None:
+def arrange_descriptors(fds: Descriptors, open_files: int) -> None:
     """Put the standard streams in place and close everything else but the report.
 
     The last word on `setup` is said and the descriptor gone before a line of the script runs, so that no
@@ -196,8 +197,16 @@ def _arrange_descriptors(fds: Descriptors, open_files: int) -> None:
     os.closerange(REPORT_FD + 1, setup)
     os.closerange(setup + 1, _MAX_FD)
     _set_limit(resource.RLIMIT_NOFILE, open_files)  # last: it counts numbers, and those above are high
-    os.write(setup, READY)
+    os.write(setup, _READY + str(written.count(written.OWN)).encode())
     os.close(setup)
+
+
+def parse_ready(setup: bytes) -> tuple[str, int]:
+    """Return why an execution could not be set up, or nothing, and the bytes written up to its first line."""
+    word, count = setup[: len(_READY)], setup[len(_READY) :]
+    if word != _READY or not count.isdigit():
+        return setup.decode(errors="replace") or "it was cut short", 0
+    return "", int(count) + len(setup)
 
 
 def _above(fd: int, floor: int) -> int:

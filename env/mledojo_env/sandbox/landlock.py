@@ -33,6 +33,7 @@ _ALL_TCP = 0b11  # ABI 4: bind, connect
 _ALL_SCOPES = 0b11  # ABI 6: abstract unix sockets, signals
 
 _READ_ONLY = _EXECUTE | _READ_FILE | _READ_DIR
+_FILE_RIGHTS = _EXECUTE | _READ_FILE | _WRITE_FILE | _TRUNCATE | _IOCTL_DEV
 
 
 def abi_version() -> int:
@@ -51,16 +52,24 @@ def _file_rights(abi: int) -> int:
     return rights
 
 
-def restrict(read_only: Iterable[str], read_write: Iterable[str], devices: Iterable[str], abi: int) -> None:
+def restrict(
+    read_only: Iterable[str],
+    read_write: Iterable[str],
+    devices: Iterable[str],
+    abi: int,
+    listable: Iterable[str] = ("/",),
+) -> None:
     """Restrict this process for good to the given paths, without TCP, foreign sockets or foreign signals.
 
     Needs no_new_privs.
 
     Args:
-        read_only: Directories to read and execute from.
+        read_only: Files and directories to read and execute from.
         read_write: Directories to do anything in but make device nodes.
         devices: Device files to read and write.
         abi: What `abi_version` returned, at least 1.
+        listable: Directories whose names may be listed, with all below; by default all, for a root that holds
+            nothing else than what is allowed.
     """
     handled = _file_rights(abi)
     attributes = struct.pack("=Q", handled)
@@ -70,12 +79,12 @@ def restrict(read_only: Iterable[str], read_write: Iterable[str], devices: Itera
         attributes += struct.pack("=Q", _ALL_SCOPES)
     ruleset = syscalls.syscall(_NR_CREATE_RULESET, attributes, len(attributes), 0)
     try:
-        _allow(ruleset, "/", _READ_DIR)  # the root holds nothing that must not be listed
+        for path in listable:
+            _allow(ruleset, path, _READ_DIR)
         for path in read_only:
             _allow(ruleset, path, _READ_ONLY)
         for path in read_write:
             _allow(ruleset, path, handled & ~(_MAKE_CHAR | _MAKE_BLOCK))
-        # A rule on a file takes file rights only; directory rights on it are EINVAL.
         for path in devices:
             _allow(ruleset, path, handled & (_READ_FILE | _WRITE_FILE | _TRUNCATE | _IOCTL_DEV))
         syscalls.syscall(_NR_RESTRICT_SELF, ruleset, 0)
@@ -84,6 +93,8 @@ def restrict(read_only: Iterable[str], read_write: Iterable[str], devices: Itera
 
 
 def _allow(ruleset: int, path: str, rights: int) -> None:
+    if not os.path.isdir(path):
+        rights &= _FILE_RIGHTS  # others on a file are EINVAL
     fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         rule = struct.pack("=Qi", rights, fd)

@@ -96,10 +96,12 @@ def _say(host: socket.socket, message: dict[str, Any]) -> None:
 
 
 def _protections(hierarchy: cgroups.Hierarchy | None) -> dict[str, Any]:
+    counted = hierarchy is not None
+    program = seccomp.build_filter(memory_files=counted) if seccomp.is_supported() else b""
     return {
         "rootless": os.geteuid() != 0,
         "landlock_abi": landlock.abi_version(),
-        "filter": seccomp.build_filter().hex() if seccomp.is_supported() else "",
+        "filter": program.hex(),
         "seccomp": seccomp.is_supported(),
         "cgroups": 0 if hierarchy is None else hierarchy.version,
     }

@@ -16,19 +16,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from mledojo_env.errors import SandboxError
-from mledojo_env.sandbox import outcome, packages, preload, protocol, workdir
-from mledojo_env.sandbox.base import ExecutionResult, Limits, Status
+from mledojo_env.sandbox import outcome, packages, preload, protocol, request, workdir
+from mledojo_env.sandbox.base import ExecutionResult, Limits
 from mledojo_env.sandbox.connection import Answer, Connection
 from mledojo_env.sandbox.root import plan_root
 
-MAX_SOURCE_BYTES = 1_000_000
 _FILES_LISTED = 200
 _ANSWER_TIMEOUT_S = 30.0
 _CANCEL_WAIT_S = 1.0
-# Limits beyond these are as good as none, and what the kernel takes as numbers.
-_FOREVER_S = 1e8
-_VERY_MUCH = 2**31
-_MOST_PROCESSES = 2**22
+_KILLED = 9  # as a wait status
 # Far from the ids of people, services and containers; 256 for each launcher.
 _FIRST_USER = 2**31
 _USERS_EACH = 256
@@ -70,22 +66,40 @@ class LocalSandbox:
         self._queue: deque[_Run] = deque()
         self._running: set[_Run] = set()
 
-    async def session(self) -> LocalSession:
+    async def session(self, *data: Path) -> LocalSession:
         """Open a session; the first one starts the fork-server, which takes seconds.
+
+        Args:
+            data: Folders that its runs will read; nothing has to be prepared for them here.
 
         Raises:
             SandboxUnavailable: If this machine cannot isolate code; the text says what to enable.
             SandboxError: If the fork-server cannot be started, or the sandbox is closed.
         """
-        connection = await asyncio.to_thread(self._connect)
-        number = next(self._session_numbers)
-        session = LocalSession(self, connection, number)
-        await asyncio.to_thread(session.open)
-        return session
+        while True:
+            connection = await asyncio.to_thread(self._connect)
+            session = LocalSession(self, connection, next(self._session_numbers))
+            try:
+                await asyncio.to_thread(session.open)
+            except SandboxError:
+                # One that died a moment ago is news only now: nothing is lost, and another is started.
+                if connection.is_alive or self._is_closed:
+                    raise
+            else:
+                return session
 
     def protections(self) -> dict[str, Any]:
         """Return what isolates code here: rootless, landlock_abi, seccomp, cgroups (version, 0 for none)."""
         return dict(self._connect().protections)
+
+    def start(self) -> None:
+        """Start the fork-server, unless it runs.
+
+        Raises:
+            SandboxUnavailable: If this machine cannot isolate code; the text says what to enable.
+            SandboxError: If the fork-server cannot be started, or the sandbox is closed.
+        """
+        self._connect()
 
     def _connect(self) -> Connection:
         with self._lock:
@@ -158,6 +172,10 @@ class LocalSandbox:
         self.close()
 
 
+class _Withdrawn(Exception):
+    """The session was closed before the execution's turn came."""
+
+
 class _Run:
     """One execution on its way: its request, and the future of the launcher's answer."""
 
@@ -209,23 +227,27 @@ class LocalSession:
 
     async def run(self, code: str, data: Path, limits: Limits, *, seed: int = 0) -> ExecutionResult:
         """Run `code` as `__main__` of a fresh interpreter and return what it did; see `Session.run`."""
-        refusal, source = _encode(code)
+        refusal, source = request.encode(code)
         if refusal is not None:
             return refusal
         self._check_usable()
-        self._check_data(data)
-        run = _Run(self._connection, self._request(data, limits, seed), source)
+        folder = request.check_data(data, by_anyone=not self._connection.protections["rootless"])
+        header = request.run_header(limits, seed, session=self._number, user=self._user)
+        run = _Run(self._connection, {**header, "data": str(folder)}, source)
+        inodes = workdir.inodes(self._directory)
         self._run = run
         self._sandbox.submit(run)
         waiter = asyncio.wrap_future(run.future)
         try:
             header, fds = await asyncio.shield(waiter)
+        except _Withdrawn:
+            return outcome.to_result(outcome.Evidence(_KILLED, reason="cancelled"), limits)
         except asyncio.CancelledError:
             await self._abandon(run, waiter)
             raise
         finally:
             self._run = None
-        return self._conclude(header, fds, limits)
+        return self._conclude(header, fds, limits, inodes)
 
     async def _abandon(self, run: _Run, waiter: asyncio.Future[Answer]) -> None:
         """Kill an execution that nobody awaits any more and see its end."""
@@ -235,67 +257,17 @@ class LocalSession:
         run.cancel()
         await asyncio.wait([waiter], timeout=_CANCEL_WAIT_S)
 
-    def _request(self, data: Path, limits: Limits, seed: int) -> dict[str, Any]:
-        return {
-            "op": "run",
-            "data": str(data.resolve()),
-            "timeout_s": min(limits.timeout_s, _FOREVER_S),
-            "output_bytes": limits.output_kb * 1024,
-            "job": {
-                "session": self._number,
-                "user": self._user,
-                "disk_mb": min(limits.disk_mb, _VERY_MUCH),
-                "memory_mb": min(limits.memory_mb, _VERY_MUCH),
-                "file_mb": min(limits.file_mb, _VERY_MUCH),
-                "processes": min(limits.processes, _MOST_PROCESSES),
-                "open_files": limits.open_files,
-                "cpu_s": min(outcome.cpu_limit(limits), _FOREVER_S),
-                "threads": limits.threads,
-                "seed": seed,
-            },
-        }
-
-    def _check_data(self, data: Path) -> None:
-        """Raise `SandboxError` if code could not read what it is given."""
-        if not data.is_dir():
-            raise SandboxError(f"The data directory {data} does not exist or is not a directory.")
-        if self._connection.protections["rootless"]:
-            return  # code runs as this very user
-        for path in (data, *data.iterdir()):
-            wanted = 0o005 if path.is_dir() else 0o004
-            if path.stat().st_mode & wanted != wanted:
-                raise SandboxError(
-                    f"{path} cannot be read by other users, and code runs as one. Run: chmod -R o+rX {data}"
-                )
-
-    def _conclude(self, header: dict[str, Any], fds: list[int], limits: Limits) -> ExecutionResult:
+    def _conclude(
+        self, header: dict[str, Any], fds: list[int], limits: Limits, inodes: int
+    ) -> ExecutionResult:
         parts = [protocol.read_file(fd) for fd in fds]
+        found: dict[str, Any] = {"disk_is_full": False, "files": {}, "files_created": 0}
         if not self._is_closed:
             workdir.make_accessible(self._directory)
-        problem = header["problem"]
-        if problem and not header.get("out_of_memory_kills") and not header.get("reason"):
-            raise SandboxError(f"The sandbox could not be set up for an execution: {problem}.")
-        evidence = outcome.Evidence(
-            wait_status=header["wait_status"],
-            reason=header["reason"],
-            wall_s=header["wall_s"],
-            cpu_s=header["cpu_s"],
-            peak_mb=header["peak_mb"],
-            out_of_memory_kills=header["out_of_memory_kills"],
-            processes_denied=header["processes_denied"],
-            disk_is_full=self._is_full(),
-            report=outcome.Report.parse(parts[4] + parts[5]),
-        )
-        stdout = outcome.join_ends(parts[0], parts[1], header["dropped"][0])
-        stderr = outcome.join_ends(parts[2], parts[3], header["dropped"][1])
-        files = {} if self._is_closed else workdir.list_files(self._directory, _FILES_LISTED)
-        return outcome.to_result(evidence, limits, stdout, stderr, files)
-
-    def _is_full(self) -> bool:
-        if self._is_closed:
-            return False
-        space = os.fstatvfs(self._directory)
-        return space.f_bavail == 0 or space.f_favail == 0
+            found["disk_is_full"] = workdir.is_full(self._directory)
+            found["files"] = workdir.list_files(self._directory, _FILES_LISTED)
+            found["files_created"] = max(0, workdir.inodes(self._directory) - inodes)
+        return outcome.conclude({**header, **found}, parts, limits)
 
     def read(self, name: str, max_bytes: int) -> bytes:
         """Return a regular file of the working directory; see `Session.read`."""
@@ -319,9 +291,12 @@ class LocalSession:
             return
         self._is_closed = True
         run = self._run
-        if run is not None and not self._sandbox.withdraw(run):
-            run.cancel()
-            await asyncio.wait([asyncio.wrap_future(run.future)], timeout=_CANCEL_WAIT_S)
+        if run is not None:
+            if self._sandbox.withdraw(run):
+                run.future.set_exception(_Withdrawn())
+            else:
+                run.cancel()
+                await asyncio.wait([asyncio.wrap_future(run.future)], timeout=_CANCEL_WAIT_S)
         if self._directory >= 0:
             os.close(self._directory)
             self._directory = -1
@@ -365,25 +340,6 @@ def _discard(answered: Future[Answer]) -> None:
     """Close the descriptors of an answer that nobody wants."""
     if answered.exception() is None:
         protocol.close_all(answered.result()[1])
-
-
-def _encode(code: str) -> tuple[ExecutionResult | None, bytes]:
-    """Return a refusal, or none and the source text in UTF-8."""
-    if not isinstance(code, str):
-        return _refused(f"The code is {type(code).__name__}; expected text."), b""
-    if "\0" in code:
-        return _refused("The code contains NUL bytes."), b""
-    try:
-        source = code.encode()
-    except UnicodeEncodeError as error:
-        return _refused(f"The code is not valid Unicode text: {error.reason} at {error.start}."), b""
-    if len(source) > MAX_SOURCE_BYTES:
-        return _refused(f"The code has {len(source)} bytes; at most {MAX_SOURCE_BYTES} are accepted."), b""
-    return None, source
-
-
-def _refused(message: str) -> ExecutionResult:
-    return ExecutionResult(status=Status.REFUSED, message=message)
 
 
 _open_sandboxes: weakref.WeakSet[LocalSandbox] = weakref.WeakSet()

@@ -10,12 +10,18 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from mledojo_env.errors import SandboxError
 from mledojo_env.sandbox.base import ExecutionResult, Limits, Status
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT}
+# What steers a terminal, but for tabs and ends of lines: whoever shows a result shows what was printed.
+_CONTROLS = {
+    code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\r"
+}
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Report:
         fields = data.decode(errors="replace").split("\0", 3)
         if len(fields) != 4:
             return cls()
-        error_class, message, number, traceback = fields
+        error_class, message, number, traceback = map(printable, fields)
         return cls(
             error_class[:200] or None,
             message[:8_000],
@@ -54,6 +60,8 @@ class Evidence:
     out_of_memory_kills: int = 0
     processes_denied: int = 0
     disk_is_full: bool = False
+    bytes_written: int = 0
+    files_created: int = 0
     report: Report = field(default_factory=Report)
 
 
@@ -135,16 +143,66 @@ def cpu_limit(limits: Limits) -> float:
     return 2 * limits.timeout_s if limits.cpu_s is None else limits.cpu_s
 
 
+def printable(text: str) -> str:
+    """Return a text with control characters and lone surrogates written as escapes."""
+    return text.translate(_CONTROLS).encode(errors="backslashreplace").decode()
+
+
 def join_ends(head: bytes, tail: bytes, dropped: int) -> str:
-    """Return captured output as text, with a line that says how much is missing in the middle."""
+    """Return captured output as printable text, with a line that says how much is missing in the middle."""
     if not dropped:
-        return (head + tail).decode(errors="replace")
+        return printable((head + tail).decode(errors="replace"))
     gap = f"\n[... {dropped} bytes cut ...]\n"
-    return head.decode(errors="replace") + gap + tail.decode(errors="replace")
+    return printable(head.decode(errors="replace") + gap + tail.decode(errors="replace"))
+
+
+def conclude(message: Mapping[str, Any], parts: Sequence[bytes], limits: Limits) -> ExecutionResult:
+    """Return the result that a fork-server's last message about an execution amounts to.
+
+    Args:
+        message: What the kernel and the fork-server say.
+        parts: Head and tail of stdout, of stderr, and of what the script's runner reported.
+        limits: What the execution was allowed.
+
+    Raises:
+        SandboxError: If it never began, and that is our failure.
+        KeyError, TypeError, ValueError, IndexError: If the message is malformed.
+    """
+    problem = message["problem"]
+    if problem and not message.get("out_of_memory_kills") and not message.get("reason"):
+        raise SandboxError(f"The sandbox could not be set up for an execution: {problem}.")
+    evidence = Evidence(
+        wait_status=message["wait_status"],
+        reason=message["reason"],
+        wall_s=message["wall_s"],
+        cpu_s=message["cpu_s"],
+        peak_mb=message["peak_mb"],
+        out_of_memory_kills=message["out_of_memory_kills"],
+        processes_denied=message["processes_denied"],
+        disk_is_full=message["disk_is_full"],
+        bytes_written=message["bytes_written"],
+        files_created=message["files_created"],
+        report=Report.parse(parts[4] + parts[5]),
+    )
+    out, err = message["dropped"]
+    return to_result(
+        evidence,
+        limits,
+        stdout=join_ends(parts[0], parts[1], out),
+        stderr=join_ends(parts[2], parts[3], err),
+        cut=(out, err),
+        files={printable(name): size for name, size in message["files"].items()},
+    )
 
 
 def to_result(
-    evidence: Evidence, limits: Limits, stdout: str, stderr: str, files: Mapping[str, int]
+    evidence: Evidence,
+    limits: Limits,
+    *,
+    stdout: str = "",
+    stderr: str = "",
+    cut: tuple[int, int] = (0, 0),
+    files: Mapping[str, int] | None = None,
 ) -> ExecutionResult:
     """Return the result that an execution's evidence amounts to."""
     status, message = judge(evidence, limits)
@@ -157,9 +215,13 @@ def to_result(
         error_class=evidence.report.error_class if failed else None,
         error_message=evidence.report.message if failed else None,
         traceback=evidence.report.traceback if failed else "",
+        stdout_cut=cut[0],
+        stderr_cut=cut[1],
         exit_code=os.waitstatus_to_exitcode(evidence.wait_status),
         wall_s=evidence.wall_s,
         cpu_s=evidence.cpu_s,
         peak_memory_mb=evidence.peak_mb,
-        files=files,
+        bytes_written=evidence.bytes_written,
+        files_created=evidence.files_created,
+        files=files or {},
     )

@@ -12,6 +12,10 @@ from pathlib import Path
 from mledojo_env.errors import SandboxError
 from mledojo_env.sandbox import landlock, seccomp
 
+MINIMUM = (
+    "The local sandbox needs, for each script, a mount, a PID and a network namespace and a root of its own; "
+    "without them it does not start."
+)
 OLDEST_KERNEL = (5, 12)  # mount_setattr; openat2, pidfds and open_tree came before
 
 _PROBE_SCRIPT = """
@@ -75,7 +79,7 @@ def _isolation() -> tuple[Fact, int]:
             problem = asyncio.run(run(sandbox, Path(folder)))
             protections = sandbox.protections()
     except SandboxError as error:
-        return Fact(name, False, str(error), "See the message; or use a machine that allows namespaces."), 0
+        return Fact(name, False, f"{error}\n{MINIMUM}", "See the message; or use another machine."), 0
     if problem:
         return Fact(name, False, f"a test script was not isolated: {problem}", "Please report this."), 0
     how = "as an ordinary user, in a user namespace" if protections["rootless"] else "as root"
@@ -118,6 +122,10 @@ def explain_refusal(problem: str) -> str:
         problem: The step that the kernel refused, with its error.
     """
     hints = _hints() or ["Run as root, or on a machine that allows user namespaces to ordinary users."]
+    hints.append(
+        "or, at your own risk and only for code that you would run yourself: --sandbox.unsafe true, which "
+        "keeps the limits, and the system call filter and Landlock where the kernel has them"
+    )
     lines = "\n".join(f"  - {hint}" for hint in hints)
     summary = f"This machine does not let us isolate code ({problem}), and none is run without it."
     return f"{summary}\nTo enable it:\n{lines}"

@@ -23,7 +23,10 @@ def send(channel: socket.socket, header: dict[str, Any], fds: Sequence[int] = ()
 
 def receive(channel: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
     """Return the next message and its descriptors (close-on-exec), or (None, []) at the end."""
-    data, fds, _, _ = socket.recv_fds(channel, MAX_HEADER, MAX_FDS, socket.MSG_CMSG_CLOEXEC)
+    try:
+        data, fds, _, _ = socket.recv_fds(channel, MAX_HEADER, MAX_FDS, socket.MSG_CMSG_CLOEXEC)
+    except ConnectionResetError:  # it died with a message of ours unread
+        return None, []
     if not data:
         close_all(fds)
         return None, []

@@ -60,6 +60,9 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
     "memfd_secret": (447, 447),
     "personality": (135, 92),
     "mq_open": (240, 180),
+    "shmget": (29, 194),  # System V objects outlive their processes
+    "semget": (64, 190),
+    "msgget": (68, 186),
     "lookup_dcookie": (212, 18),
     # the machine
     "kexec_load": (246, 104),
@@ -102,6 +105,7 @@ _MACHINES = {
     "aarch64": (1, 0xC00000B7, 220, 198, 199),
 }
 _CLONE3 = 435
+_MEMFD_CREATE = (319, 279)
 _NAMESPACE_FLAGS = (
     syscalls.CLONE_NEWNS
     | syscalls.CLONE_NEWCGROUP
@@ -136,8 +140,12 @@ def is_supported(machine: str | None = None) -> bool:
     return (machine or os.uname().machine) in _MACHINES and os.path.exists("/proc/sys/kernel/seccomp")
 
 
-def build_filter(machine: str | None = None) -> bytes:
+def build_filter(machine: str | None = None, *, memory_files: bool = True) -> bytes:
     """Return the filter as an array of `struct sock_filter`.
+
+    Args:
+        machine: Architecture, as uname says it; by default this machine's.
+        memory_files: Whether to allow memfd_create, whose memory only a control group counts.
 
     Raises:
         KeyError: If there is none for this architecture.
@@ -154,8 +162,10 @@ def build_filter(machine: str | None = None) -> bytes:
         ("equal", socket, "socket", None),
         ("equal", socketpair, "socket", None),
     ]
-    numbers = sorted({row[column] for row in DENIED.values()} - {None}, key=lambda number: number or 0)
-    program += [("equal", number, "denied", None) for number in numbers if number is not None]
+    numbers = {number for row in DENIED.values() if (number := row[column]) is not None}
+    if not memory_files:
+        numbers.add(_MEMFD_CREATE[column])
+    program += [("equal", number, "denied", None) for number in sorted(numbers)]
     program += [
         ("return", _ALLOW, None, None),
         ("label:clone", 0, None, None),
@@ -173,6 +183,42 @@ def build_filter(machine: str | None = None) -> bytes:
         ("return", _ERRNO | errno.ENOSYS, None, None),
         ("label:kill", 0, None, None),
         ("return", _KILL_PROCESS, None, None),
+    ]
+    return _assemble(program)
+
+
+# Calls that take a process number and mind only whose process it is: (number, place of the process).
+_TUNING: dict[str, tuple[tuple[int, int], ...]] = {
+    # prlimit64, sched_setparam, sched_setscheduler, sched_setaffinity, sched_setattr, setpriority, ioprio_set
+    "x86_64": ((302, 0), (142, 0), (144, 0), (203, 0), (314, 0), (141, 1), (251, 1)),
+    "aarch64": ((261, 0), (118, 0), (119, 0), (122, 0), (274, 0), (140, 1), (30, 1)),
+}
+
+
+def build_self_only_filter(machine: str | None = None) -> bytes:
+    """Return a filter that lets a process tune limits and priorities of itself (process 0) and of no other.
+
+    For where the fork-server runs as the script's own user; a second filter beside that of `build_filter`.
+
+    Raises:
+        KeyError: If there is none for this architecture.
+    """
+    machine = machine or os.uname().machine
+    program: list[tuple[str, int, str | None, str | None]] = [("load", _OFFSET_NUMBER, None, None)]
+    for number, place in _TUNING[machine]:
+        program.append(("equal", number, f"process {place}", None))
+    program.append(("return", _ALLOW, None, None))
+    for place in (0, 1):
+        program += [
+            (f"label:process {place}", 0, None, None),
+            ("load", _OFFSET_ARGUMENT_0 + 8 * place, None, None),
+            ("equal", 0, "allowed", "denied"),
+        ]
+    program += [
+        ("label:allowed", 0, None, None),
+        ("return", _ALLOW, None, None),
+        ("label:denied", 0, None, None),
+        ("return", _ERRNO | errno.EPERM, None, None),
     ]
     return _assemble(program)
 

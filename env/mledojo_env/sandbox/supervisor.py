@@ -21,7 +21,7 @@ from mledojo_env.sandbox.capture import Capture
 REPORT_LIMIT = 256 * 1024
 _READ_ONLY_DATA = syscalls.ATTR_RDONLY | syscalls.ATTR_NOSUID | syscalls.ATTR_NODEV | syscalls.ATTR_NOEXEC
 _CHECK_S = 0.25  # how often what only we can see is looked at
-_KILL_GRACE_S = 5.0  # a killed namespace that is not gone by then means a broken machine
+_KILL_GRACE_S = 30.0  # a killed namespace that is not gone by then means a broken machine
 
 
 class Stop(Exception):
@@ -36,6 +36,7 @@ class Execution:
     started: float
     deadline: float
     job: jail.Job
+    source_bytes: int
     streams: dict[str, Capture]  # stdout, stderr, report, setup
     group: cgroups.Group | None
     next_check: float
@@ -172,7 +173,8 @@ class Supervisor:
             protocol.close_all(opened)
         now = time.monotonic()
         deadline = now + header["timeout_s"]
-        execution = Execution(job.id, now, deadline, job, streams, group, now + _CHECK_S)
+        size = os.fstat(source).st_size
+        execution = Execution(job.id, now, deadline, job, size, streams, group, now + _CHECK_S)
         self._running[job.id] = execution
         for stream in streams.values():
             self._selector.register(stream.fd, selectors.EVENT_READ, (execution, stream))
@@ -238,15 +240,16 @@ class Supervisor:
         usage = self._usage(execution)
         if execution.group is not None:
             execution.group.remove()
-        setup = b"".join(execution.streams["setup"].parts())
-        problem = setup.decode(errors="replace") or "it was cut short"
+        problem, before = jail.parse_ready(b"".join(execution.streams["setup"].parts()))
+        shown = sum(execution.streams[name].total for name in ("stdout", "stderr", "report"))
+        written = header.get("bytes_written", 0) - before - execution.source_bytes - shown
         fds = []
         for name in ("stdout", "stderr", "report"):
             fds += [protocol.memory_file(part) for part in execution.streams[name].parts()]
         message = {
             "op": "done",
             "id": execution.id,
-            "problem": "" if setup == jail.READY else problem,
+            "problem": problem,
             "wait_status": header["status"],
             "reason": execution.reason,
             "wall_s": wall_s,
@@ -254,6 +257,7 @@ class Supervisor:
             "peak_mb": usage.peak_mb if usage.peak_mb is not None else header.get("peak_kb", 0) / 1024,
             "out_of_memory_kills": usage.out_of_memory_kills,
             "processes_denied": usage.processes_denied,
+            "bytes_written": max(0, written),
             "dropped": [execution.streams[name].dropped for name in ("stdout", "stderr")],
         }
         try:

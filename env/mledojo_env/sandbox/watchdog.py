@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_IN_MEMORY = ("/work", "/tmp", "/dev/shm")
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,31 @@ def sample(first: int, memory_limit_mb: float) -> Sample:
     Pages that they share, the fork-server's first of all, are counted once, but only if counting them in
     each process would exceed the limit: the exact figure is expensive.
     """
-    pids = processes_below(first)
-    memory = sum(_resident_mb(pid) for pid in pids)
+    return sample_processes(processes_below(first), memory_limit_mb, _files_mb(first))
+
+
+def sample_processes(pids: list[int], memory_limit_mb: float, files_mb: float = 0.0) -> Sample:
+    """Return what some processes use; see `sample`.
+
+    Args:
+        pids: Their numbers.
+        memory_limit_mb: Up to where a rough figure will do.
+        files_mb: What their files take of the memory.
+    """
+    memory = files_mb + sum(_resident_mb(pid) for pid in pids)
     if memory > memory_limit_mb:
-        memory = sum(_proportional_mb(pid) for pid in pids)
+        memory = files_mb + sum(_proportional_mb(pid) for pid in pids)
     return Sample(sum(_cpu_s(pid) for pid in pids), memory)
+
+
+def _files_mb(pid: int) -> float:
+    """Return what the files in a process's writable places take of the memory."""
+    used = 0
+    for path in _IN_MEMORY:
+        with contextlib.suppress(OSError):
+            space = os.statvfs(f"/proc/{pid}/root{path}")
+            used += (space.f_blocks - space.f_bfree) * space.f_frsize
+    return used / 2**20
 
 
 def _cpu_s(pid: int) -> float:

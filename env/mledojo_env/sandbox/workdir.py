@@ -57,6 +57,18 @@ def make_accessible(directory: int) -> None:
     os.fchmod(directory, 0o700)
 
 
+def is_full(directory: int) -> bool:
+    """Return whether no byte or no file more fits in."""
+    space = os.fstatvfs(directory)
+    return space.f_bavail == 0 or space.f_favail == 0
+
+
+def inodes(directory: int) -> int:
+    """Return how many files and directories its file system holds."""
+    space = os.fstatvfs(directory)
+    return space.f_files - space.f_ffree
+
+
 def _open_for_reading(directory: int, name: str) -> int:
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
     try:

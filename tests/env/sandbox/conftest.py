@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 
-from mledojo_env.sandbox import ExecutionResult, Limits, LocalSandbox, Sandbox, Session
+from mledojo_env.sandbox import ExecutionResult, Limits, LocalSandbox, Sandbox, Session, engine
+from mledojo_env.sandbox.docker import DockerSandbox, DockerSettings
 from mledojo_env.sandbox.probe import Fact, machine_facts
 
-BACKENDS: dict[str, Callable[[], Sandbox]] = {"local": LocalSandbox}
+# Each test is an episode and so a container: one with little to import. test_docker.py has the usual kind.
+BACKENDS: dict[str, Callable[[], Sandbox]] = {
+    "local": LocalSandbox,
+    "docker": lambda: DockerSandbox(DockerSettings(pool_size=1), preload=["numpy"]),
+}
 
 Run = Callable[..., Coroutine[Any, Any, ExecutionResult]]
 
@@ -27,8 +32,10 @@ class Task:
     secret: str  # what the answers hold
 
 
-@pytest.fixture(scope="session", params=sorted(BACKENDS))
-def sandbox(request: pytest.FixtureRequest, isolation: None) -> Iterator[Sandbox]:
+@pytest.fixture(scope="session", params=["local", pytest.param("docker", marks=pytest.mark.docker)])
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    # Names the machine's part that this backend needs.
+    request.getfixturevalue({"local": "isolation", "docker": "engine_with_image"}[request.param])
     with BACKENDS[request.param]() as sandbox:
         yield sandbox
 
@@ -43,6 +50,14 @@ def isolation(facts: dict[str, Fact]) -> None:
     """Skip what needs a machine that isolates code, and say what is missing."""
     if not facts["isolation"].ok:
         pytest.skip(facts["isolation"].detail)
+
+
+@pytest.fixture(scope="session")
+def engine_with_image() -> None:
+    """Skip what needs Docker and our image, and say what is missing; `.ci/docker` provides both."""
+    missing = [fact for fact in engine.facts() if not fact.ok]
+    if missing:
+        pytest.skip(f"{missing[0].detail}. {missing[0].fix}")
 
 
 @pytest.fixture(scope="session")

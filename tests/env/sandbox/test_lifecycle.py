@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,12 @@ def launcher_of(owner: int) -> int:
     return next(pid for pid in children_of(owner) if b"launcher" in Path(f"/proc/{pid}/cmdline").read_bytes())
 
 
+def mounts() -> str:
+    """What is mounted on this machine, but for the containers that another test may have."""
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return "\n".join(line for line in lines if "docker" not in line)
+
+
 @dataclass(frozen=True)
 class Footprint:
     """What a process has on this machine: itself and those below it, their control groups, and all mounts."""
@@ -54,13 +61,13 @@ class Footprint:
             for pid in processes
             for group in top.rglob(f"mledojo-*-{pid}-*")
         ]
-        return cls(frozenset(processes), frozenset(groups), Path("/proc/self/mounts").read_text())
+        return cls(frozenset(processes), frozenset(groups), mounts())
 
     def remains(self) -> list[str]:
         """What of it is still there; empty once everything is gone."""
         found = [f"process {pid}" for pid in self.processes if _is_running(pid)]
         found += [str(group) for group in self.groups if group.exists()]
-        return found + (["a mount"] if Path("/proc/self/mounts").read_text() != self.mounts else [])
+        return found + (["a mount"] if mounts() != self.mounts else [])
 
     def assert_gone(self, within_s: float = 3.0) -> None:
         deadline = time.monotonic() + within_s
@@ -101,6 +108,8 @@ async def main():
     runs = [asyncio.create_task(s.run(code, Path(sys.argv[1]), Limits())) for s in sessions]
     await asyncio.sleep(0.5)
     print("running", flush=True)
+    while not runs[0].done():
+        await asyncio.sleep(0.2)  # a Ctrl-C just before asyncio waits is seen when it wakes up
     await asyncio.gather(*runs)
 
 asyncio.run(main())
@@ -194,12 +203,12 @@ async def test_executions_beyond_the_limit_wait_their_turn(task):
     with LocalSandbox(packages=(), preload=False, max_concurrent=2) as sandbox:
         sessions = [await sandbox.session() for _ in range(4)]
         started = time.monotonic()
-        code = "import time; time.sleep(0.4)"
+        code = "import time; time.sleep(1)"
         # The time limit counts from an execution's start, not from when it began to wait.
-        runs = [asyncio.create_task(s.run(code, task.public, Limits(timeout_s=0.7))) for s in sessions]
+        runs = [asyncio.create_task(s.run(code, task.public, Limits(timeout_s=1.8))) for s in sessions]
         results = await asyncio.gather(*runs)
         assert all(result.ok for result in results), results
-        assert 0.8 <= time.monotonic() - started < 2
+        assert time.monotonic() - started >= 2
 
 
 async def test_cancelling_what_waits(task):
@@ -280,9 +289,48 @@ async def test_sessions_share_their_server(task):
     with LocalSandbox(packages=(), preload=False) as sandbox:
         first: Session = await sandbox.session()
         pid = sandbox._connect().pid
-        started = time.monotonic()
         second = await sandbox.session()
-        assert time.monotonic() - started < 0.15
         assert sandbox._connect().pid == pid
         await first.close()
         assert (await second.run("print(1)", task.public, Limits())).ok
+
+
+async def test_sessions_open_right_after_a_launcher_was_killed(task):
+    with LocalSandbox(packages=(), preload=False) as sandbox:
+        for _ in range(5):
+            await (await sandbox.session()).close()
+            os.kill(launcher_of(os.getpid()), signal.SIGKILL)
+            session = await sandbox.session()
+            assert (await session.run("print(1)", task.public, Limits())).stdout == "1\n"
+
+
+ON_A_FULL_DISK = """
+import asyncio, sys
+from pathlib import Path
+from mledojo_env.sandbox import Limits, LocalSandbox
+
+async def main():
+    with LocalSandbox(packages=(), preload=False) as sandbox:
+        session = await sandbox.session()
+        code = "open('x', 'w').write('y' * 100_000); print(1)"
+        result = await session.run(code, Path(sys.argv[1]), Limits())
+        print(result.status, result.stdout, len(session.read("x", 10**6)))
+
+asyncio.run(main())
+"""
+
+
+def test_a_full_disk_of_the_host_is_no_concern(task, tmp_path: Path):
+    """What scripts read, write and print stays in memory that their limits count."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("needs root and unshare, to mount a small disk")
+    prepare = 'mount -t tmpfs -o size=16k none "$1" && { head -c 20000 /dev/zero >"$1/full" 2>&-; cd "$1"; }'
+    command = ["unshare", "-m", "sh", "-c", prepare + ' && shift && exec "$@"', "sh", str(tmp_path)]
+    done = subprocess.run(
+        [*command, sys.executable, "-c", ON_A_FULL_DISK, str(task.public)],
+        env={**os.environ, "PYTHONPATH": PACKAGE_ROOT, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "ok 1\n 100000\n", done.stderr

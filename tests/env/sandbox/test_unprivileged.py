@@ -48,7 +48,7 @@ def python() -> tuple[str, str]:
 @pytest.mark.slow
 def test_contract_and_attacks_hold_for_an_ordinary_user(python: tuple[str, str]):
     executable, path = python
-    suites = [str(HERE / name) for name in ("test_contract.py", "test_attacks.py")]
+    suites = [str(HERE / name) for name in ("test_contract.py", "attacks")]
     # pytest's own temporary folders are for their owner only, which is somebody else.
     with tempfile.TemporaryDirectory() as base:
         os.chown(base, NOBODY, NOBODY)
