@@ -3,6 +3,6 @@
 One module a family; a function decorated with `base.metric` is all that a new one needs.
 """
 
-from mledojo_env.metrics.base import Metric, Prediction, get_metric, metric_names
+from mledojo_env.metrics.base import BadCell, Metric, Prediction, get_metric, metric_names
 
-__all__ = ["Metric", "Prediction", "get_metric", "metric_names"]
+__all__ = ["BadCell", "Metric", "Prediction", "get_metric", "metric_names"]

@@ -1,88 +1,37 @@
-"""Unpack a bundled task into the cache: verified, whole or not at all, once for all processes."""
+"""Unpack a bundled task, whose files lie compressed beside its task.yaml, into the cache."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import lzma
-import os
 import shutil
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mledojo_env.errors import TaskDataError
 from mledojo_env.prepare.sample import write_sample
+from mledojo_env.prepare.store import Prepared, building, cache_root
 
 CHECKSUMS = "SHA256SUMS"
 
 _LAYOUT = 1  # changes when what is written to the cache changes
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """The folders of a prepared task. `private` is never mounted where an agent's code runs."""
-
-    public: Path
-    sample: Path
-    private: Path
-
-
-def cache_root() -> Path:
-    """Return where prepared tasks are kept: `MLEDOJO_CACHE`, or the user's cache folder."""
-    given = os.environ.get("MLEDOJO_CACHE")
-    if given:
-        return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "mledojo"
-
-
 def prepare_bundled(folder: Path, task_id: str, data_hash: str, id_columns: Sequence[str]) -> Prepared:
     """Return the prepared folders of a bundled task, made now if they are not in the cache.
-
-    They are built beside their place and renamed into it: an interrupted preparation leaves nothing that
-    looks whole. Of several processes at once, one builds and the others wait.
 
     Raises:
         TaskDataError: If files are missing or differ from their checksums, or the cache cannot be written.
     """
     place = cache_root() / "tasks" / task_id / f"{data_hash}-{_LAYOUT}"
-    prepared = Prepared(place / "public", place / "sample", place / "private")
-    if place.is_dir():
-        return prepared
-    verify_checksums(folder)
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with (place.parent / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # let go by the kernel, should this process be killed
-            if not place.is_dir():
-                _build(folder, place, id_columns)
-    except OSError as error:
-        raise TaskDataError(
-            f"Cannot write {task_id} to the cache {place.parent}: {error.strerror or error}. "
-            "Make room, or set MLEDOJO_CACHE to a folder you own."
-        ) from error
-    return prepared
-
-
-def _build(folder: Path, place: Path, id_columns: Sequence[str]) -> None:
-    """Unpack into a folder beside `place` and rename it; the caller holds the lock."""
-    for left_over in place.parent.glob(".building-*"):  # of a process that was killed
-        shutil.rmtree(left_over, ignore_errors=True)
-    building = Path(tempfile.mkdtemp(prefix=".building-", dir=place.parent))
-    try:
-        _unpack(folder / "public", building / "public")
-        _unpack(folder / "private", building / "private")
-        write_sample(building / "public", building / "sample", id_columns)
-        for path in building.rglob("*"):  # whatever the umask says
-            path.chmod(0o755 if path.is_dir() else 0o644)
-        building.chmod(0o755)
-        (building / "private").chmod(0o700)
-        building.rename(place)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
+    if not place.is_dir():
+        verify_checksums(folder)
+        with building(place, task_id) as new:
+            if new is not None:
+                _unpack(folder / "public", new / "public")
+                _unpack(folder / "private", new / "private")
+                write_sample(new / "public", new / "sample", id_columns)
+    return Prepared.at(place)
 
 
 def verify_checksums(folder: Path) -> None:
