@@ -1,9 +1,10 @@
 """Reference leaderboards: many honestly fitted pipelines, from dummy to strong, scored like any agent.
 
 Every entry sees train.csv with its target and test.csv without, exactly what an agent sees, and predicts
-the test rows; the hidden answers only score it. Entries are fitted one after another on one core with
-fixed seeds, and their predictions are cached, so that running a build script again is cheap. Scores come
-from the environment's own metrics (`pip install -e .` in the checkout, or `PYTHONPATH=env`).
+the test rows; the hidden answers only score it. Entries are fitted on one core each with fixed seeds, in
+`$MLEDOJO_BUILD_JOBS` processes (by default one for each core); how many changes no byte. Predictions are
+cached, so that running a build script again is cheap. Scores come from the environment's own metrics
+(`pip install -e .` in the checkout, or `PYTHONPATH=env`).
 
     entries = cross({"numbers": numbers}, regression_models())
     build_leaderboard(folder, entries, metric="rmse", target="strength")
@@ -15,9 +16,12 @@ import functools
 import hashlib
 import inspect
 import json
+import multiprocessing
+import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +30,7 @@ import numpy as np
 import pandas as pd
 import sklearn
 from build_common import BuildError, cache_dir, read_csv_xz
+from joblib import cpu_count
 from sklearn.base import BaseEstimator, clone
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from threadpoolctl import threadpool_limits
@@ -33,7 +38,7 @@ from tqdm import tqdm
 
 from mledojo_env.metrics import Prediction, get_metric
 
-MIN_TEAMS = 60
+MIN_TEAMS = 100
 
 FeatureMaker = Callable[[pd.DataFrame, pd.DataFrame], tuple[Any, Any]]
 """(train features, test features) -> the same two, ready for a model. Sees no target."""
@@ -68,7 +73,9 @@ class Data:
         if predictions.dtype == object:
             predictions = predictions.astype(str)
         self.cache.mkdir(parents=True, exist_ok=True)
-        np.save(path, predictions, allow_pickle=False)
+        partial = path.with_suffix(f".{os.getpid()}.npy")
+        np.save(partial, predictions, allow_pickle=False)
+        partial.replace(path)  # whole or not at all, whoever else fits the same
         return predictions
 
 
@@ -212,6 +219,51 @@ def cross(
 # --------------------------------------------------------------------------- the board
 
 
+def build_jobs() -> int:
+    """Return how many processes fit entries: `MLEDOJO_BUILD_JOBS`, or one for each core."""
+    text = os.environ.get("MLEDOJO_BUILD_JOBS") or str(cpu_count())
+    if not text.isdecimal() or int(text) < 1:
+        raise BuildError(f"MLEDOJO_BUILD_JOBS is {text!r}, expected a number of processes from 1.")
+    return int(text)
+
+
+def fit_entries(data: Data, entries: Mapping[str, Entry], jobs: int) -> None:
+    """Put the predictions of entries, and of the members of blends, into the cache, in `jobs` processes.
+
+    Blends themselves are left to the caller: a mean of what is cached by then. Processes are forked, because
+    an entry may be a closure or a function of a build script, which cannot be pickled.
+    """
+    parts = {
+        describe(part): (team, part)
+        for team, entry in entries.items()
+        for part in (entry.members if isinstance(entry, Blend) else (entry,))
+    }
+    work = list(parts.values())
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(jobs, fork, _take_work, (data, work)) as pool:
+        fitted = pool.map(_fit, range(len(work)))
+        for _ in tqdm(fitted, desc="fitting", total=len(work), unit="team", file=sys.stderr):
+            pass
+
+
+_work: tuple[Data, list[tuple[str, Entry]]]  # of a forked process
+
+
+def _take_work(data: Data, work: list[tuple[str, Entry]]) -> None:
+    global _work
+    _work = data, work
+
+
+def _fit(index: int) -> None:
+    data, work = _work
+    team, entry = work[index]
+    try:
+        data.predict(entry)
+    except Exception as error:
+        error.add_note(f"This was the entry of {team!r}.")
+        raise
+
+
 def load_data(folder: Path, target: str, *, id_columns: tuple[str, ...] = ("id",)) -> Data:
     """Return a built task's public data, as an entry of its board gets it."""
     public = folder / "public"
@@ -232,7 +284,7 @@ def build_leaderboard(
     entries: Mapping[str, Entry],
     *,
     metric: str,
-    target: str,
+    target: str | tuple[str, ...],
     params: Mapping[str, Any] | None = None,
     data: Data | None = None,
 ) -> pd.DataFrame:
@@ -245,17 +297,22 @@ def build_leaderboard(
         folder: The task's folder, with its data built.
         entries: Team name -> entry; at least `MIN_TEAMS`.
         metric: Name in the metric registry.
-        target: The target column.
+        target: The target column; several are predicted as a matrix, and need `data`.
         params: Parameters of the metric.
         data: What the entries get; by default train.csv and test.csv (and the npz arrays).
 
     Raises:
         BuildError: If there are too few teams, or one predicts something that is not finite.
     """
-    data = data or load_data(folder, target)
+    data = data or load_data(folder, str(target))
+    if (jobs := build_jobs()) > 1:
+        fit_entries(data, entries, jobs)
     answers = read_csv_xz(folder / "private" / "answers.csv.xz")
-    truth, is_public = answers[target].to_numpy(), (answers["part"] == "public").to_numpy()
     score = get_metric(metric, dict(params or {}))
+    if score.prediction is Prediction.TEXT:
+        answers = answers.fillna({target: ""})  # a blank is an answer, such as an empty mask
+    names = target if isinstance(target, str) else list(target)
+    truth, is_public = answers[names].to_numpy(), (answers["part"] == "public").to_numpy()
     rows, seen = [], set()
     for team, entry in (bar := tqdm(entries.items(), desc=folder.name, unit="team", file=sys.stderr)):
         bar.set_postfix_str(team)

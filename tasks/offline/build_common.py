@@ -124,6 +124,21 @@ def read_npm_member(path: Path, member: str) -> bytes:
     return _read_tar(io.BytesIO(path.read_bytes()), member, path)
 
 
+def read_npm_folder(path: Path, folder: str, suffix: str) -> list[tuple[str, bytes]]:
+    """Return (name, content) of the files right in one folder of an npm tarball, sorted by name."""
+    found = []
+    with tarfile.open(path) as archive:
+        for entry in archive:  # read in passing: to come back to a member means to unpack all before it
+            place = Path(entry.name)
+            if (
+                place.parent == Path(folder)
+                and place.name.endswith(suffix)
+                and (file := archive.extractfile(entry))
+            ):
+                found.append((place.name, file.read()))
+    return sorted(found)
+
+
 def _read_tar(stream: io.BytesIO, member: str, path: Path) -> bytes:
     with tarfile.open(fileobj=stream) as archive:
         file = archive.extractfile(_one_name(archive.getnames(), member, path))

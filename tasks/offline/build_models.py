@@ -9,11 +9,13 @@ from __future__ import annotations
 from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
     AdaBoostClassifier,
     AdaBoostRegressor,
+    BaggingClassifier,
     BaggingRegressor,
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -24,9 +26,11 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from sklearn.feature_selection import SelectKBest, f_regression
+from sklearn.feature_selection import SelectKBest, f_classif, f_regression
+from sklearn.kernel_approximation import Nystroem
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import (
+    BayesianRidge,
     ElasticNet,
     HuberRegressor,
     Lasso,
@@ -34,14 +38,15 @@ from sklearn.linear_model import (
     LogisticRegression,
     Ridge,
     RidgeCV,
+    SGDClassifier,
 )
 from sklearn.model_selection import GridSearchCV
-from sklearn.naive_bayes import GaussianNB
+from sklearn.naive_bayes import BernoulliNB, GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
-from sklearn.svm import SVC, SVR
+from sklearn.preprocessing import KBinsDiscretizer, PolynomialFeatures, StandardScaler
+from sklearn.svm import SVC, SVR, LinearSVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 SEED = 0
@@ -148,6 +153,51 @@ def regression_smooth() -> dict[str, BaseEstimator]:
     }
 
 
+def regression_variants() -> dict[str, BaseEstimator]:
+    """The same families in other ordinary settings, all quick: for boards that want more teams."""
+    bins = KBinsDiscretizer(6, encode="onehot-dense", quantile_method="averaged_inverted_cdf")
+    kernel = Nystroem(gamma=0.02, n_components=150, random_state=SEED)
+    return {
+        "bayesian-ridge": scaled(BayesianRidge()),
+        "linear-svr": both_scaled(LinearSVR(C=0.1, max_iter=3000, random_state=SEED)),
+        "pca-3-linear": scaled(make_pipeline(PCA(3, random_state=SEED), LinearRegression())),
+        "binned-ridge": make_pipeline(bins, Ridge(3.0)),
+        "nystroem-ridge": both_scaled(make_pipeline(kernel, Ridge(0.1))),
+        "knn-3": scaled(KNeighborsRegressor(3)),
+        "knn-15": scaled(KNeighborsRegressor(15)),
+        "knn-15-manhattan": scaled(KNeighborsRegressor(15, p=1, weights="distance")),
+        "knn-100": scaled(KNeighborsRegressor(100)),
+        "tree-2": DecisionTreeRegressor(max_depth=2, random_state=SEED),
+        "tree-5": DecisionTreeRegressor(max_depth=5, random_state=SEED),
+        "tree-leaf-20": DecisionTreeRegressor(min_samples_leaf=20, random_state=SEED),
+        "bagging-40-half-rows": BaggingRegressor(n_estimators=40, max_samples=0.5, random_state=SEED),
+        "forest-10": RandomForestRegressor(10, random_state=SEED),
+        "forest-leaf-10": RandomForestRegressor(80, min_samples_leaf=10, random_state=SEED),
+        "forest-few-features": RandomForestRegressor(100, max_features=0.2, random_state=SEED),
+        "extra-trees-depth-8": ExtraTreesRegressor(100, max_depth=8, random_state=SEED),
+        "adaboost-deep": AdaBoostRegressor(
+            DecisionTreeRegressor(max_depth=7), n_estimators=40, random_state=SEED
+        ),
+        "boosting-stumps": GradientBoostingRegressor(n_estimators=200, max_depth=1, random_state=SEED),
+        "boosting-40-deep": GradientBoostingRegressor(
+            n_estimators=40, max_depth=6, subsample=0.7, max_features=0.5, random_state=SEED
+        ),
+        "boosting-absolute": GradientBoostingRegressor(
+            loss="absolute_error", subsample=0.5, random_state=SEED
+        ),
+        "hist-boosting-20": HistGradientBoostingRegressor(max_iter=20, random_state=SEED),
+        "hist-boosting-fast": HistGradientBoostingRegressor(learning_rate=0.4, random_state=SEED),
+        "hist-boosting-leaf-80": HistGradientBoostingRegressor(
+            min_samples_leaf=80, max_iter=150, learning_rate=0.06, random_state=SEED
+        ),
+        "hist-boosting-absolute": HistGradientBoostingRegressor(loss="absolute_error", random_state=SEED),
+        "mlp-8": both_scaled(MLPRegressor(hidden_layer_sizes=(8,), max_iter=80, random_state=SEED)),
+        "mlp-32-decay": both_scaled(
+            MLPRegressor(hidden_layer_sizes=(32,), alpha=5.0, max_iter=100, random_state=SEED)
+        ),
+    }
+
+
 def tuned_regression() -> dict[str, BaseEstimator]:
     """Boosted trees tuned by three-fold cross-validation on the training rows."""
     model = HistGradientBoostingRegressor(max_iter=200, random_state=SEED)
@@ -156,7 +206,7 @@ def tuned_regression() -> dict[str, BaseEstimator]:
 
 
 def regression_models() -> dict[str, BaseEstimator]:
-    """Everything but the dummies and the tuned ones."""
+    """Everything but the dummies, the variants and the tuned ones."""
     families = (
         regression_linear,
         regression_simple,
@@ -248,6 +298,61 @@ def classification_smooth() -> dict[str, BaseEstimator]:
     }
 
 
+def classification_variants() -> dict[str, BaseEstimator]:
+    """The same families in other ordinary settings, all quick: for boards that want more teams."""
+    bins = KBinsDiscretizer(6, encode="onehot-dense", quantile_method="averaged_inverted_cdf")
+    kernel = Nystroem(gamma=0.02, n_components=150, random_state=SEED)
+    logistic = LogisticRegression(max_iter=300)
+    return {
+        "best-single-feature": make_pipeline(SelectKBest(f_classif, k=1), scaled(logistic)),
+        "best-three-features": make_pipeline(SelectKBest(f_classif, k=3), scaled(logistic)),
+        "logistic-10": scaled(LogisticRegression(C=10.0, max_iter=300)),
+        "logistic-l1": scaled(
+            LogisticRegression(C=0.05, l1_ratio=1.0, solver="liblinear", random_state=SEED)
+        ),
+        "logistic-balanced": scaled(LogisticRegression(C=0.1, class_weight="balanced", max_iter=300)),
+        "lda-shrunk": LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
+        "sgd": scaled(SGDClassifier(loss="log_loss", alpha=1e-3, random_state=SEED)),
+        "bernoulli-bayes": scaled(BernoulliNB()),
+        "pca-3-logistic": scaled(make_pipeline(PCA(3, random_state=SEED), logistic)),
+        "binned-logistic": make_pipeline(bins, LogisticRegression(C=0.3, max_iter=300)),
+        "nystroem-logistic": scaled(make_pipeline(kernel, LogisticRegression(C=10.0, max_iter=300))),
+        "knn-3": scaled(KNeighborsClassifier(3)),
+        "knn-15": scaled(KNeighborsClassifier(15)),
+        "knn-15-manhattan": scaled(KNeighborsClassifier(15, p=1, weights="distance")),
+        "knn-150": scaled(KNeighborsClassifier(150)),
+        "tree-2": DecisionTreeClassifier(max_depth=2, random_state=SEED),
+        "tree-5": DecisionTreeClassifier(max_depth=5, random_state=SEED),
+        "tree-leaf-20": DecisionTreeClassifier(min_samples_leaf=20, random_state=SEED),
+        "tree-leaf-60": DecisionTreeClassifier(min_samples_leaf=60, random_state=SEED),
+        "bagging-10": BaggingClassifier(random_state=SEED),
+        "forest-leaf-20": RandomForestClassifier(100, min_samples_leaf=20, random_state=SEED),
+        "forest-half-features": RandomForestClassifier(
+            80, max_features=0.5, min_samples_leaf=3, random_state=SEED
+        ),
+        "forest-balanced": RandomForestClassifier(
+            100, min_samples_leaf=10, class_weight="balanced", random_state=SEED
+        ),
+        "extra-trees-depth-8": ExtraTreesClassifier(100, max_depth=8, random_state=SEED),
+        "adaboost-150": AdaBoostClassifier(n_estimators=150, random_state=SEED),
+        "boosting-stumps": GradientBoostingClassifier(n_estimators=150, max_depth=1, random_state=SEED),
+        "boosting-40-deep": GradientBoostingClassifier(
+            n_estimators=40, max_depth=6, subsample=0.7, max_features=0.3, random_state=SEED
+        ),
+        "boosting-pairs": GradientBoostingClassifier(
+            n_estimators=200, max_depth=2, learning_rate=0.05, subsample=0.5, random_state=SEED
+        ),
+        "hist-boosting-20": HistGradientBoostingClassifier(max_iter=20, random_state=SEED),
+        "hist-boosting-fast": HistGradientBoostingClassifier(learning_rate=0.4, random_state=SEED),
+        "hist-boosting-leaf-80": HistGradientBoostingClassifier(
+            min_samples_leaf=80, max_leaf_nodes=8, learning_rate=0.05, random_state=SEED
+        ),
+        "mlp-32-decay": scaled(
+            MLPClassifier(hidden_layer_sizes=(32,), alpha=5.0, max_iter=60, random_state=SEED)
+        ),
+    }
+
+
 def tuned_classification(scoring: str) -> dict[str, BaseEstimator]:
     """Boosted trees tuned by three-fold cross-validation on the training rows, for few classes."""
     model = HistGradientBoostingClassifier(max_iter=80, random_state=SEED)
@@ -256,7 +361,7 @@ def tuned_classification(scoring: str) -> dict[str, BaseEstimator]:
 
 
 def classification_models() -> dict[str, BaseEstimator]:
-    """Everything but the dummies."""
+    """Everything but the dummies, the variants and the tuned ones."""
     families = (
         classification_linear,
         classification_simple,

@@ -19,7 +19,7 @@ from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, Multinomi
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer
+from sklearn.preprocessing import MaxAbsScaler, Normalizer
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -198,6 +198,49 @@ def text_entries(column: str) -> dict[str, Entry]:
         "bigrams": {**some_linear, **bayes},
         "chars": some_linear,
         "words+chars": {**some_linear, **some_bayes},
+    }
+    return {
+        name: entry
+        for features, models in zoo.items()
+        for name, entry in cross({features: sets[features]}, models, output="label").items()
+    }
+
+
+def text_variants(column: str) -> dict[str, Entry]:
+    """Return further teams, other ways to read and other ordinary settings, for boards that want more."""
+    sets = feature_sets(column) | {
+        "letters": Terms(column, analyzer="char", counts=True),
+        "top-1000": Terms(column, counts=True, max_terms=1000),
+        "trigrams": Terms(column, ngrams=(1, 3), min_count=2, sublinear=True),
+        "letter-triples": Terms(column, analyzer="char_wb", ngrams=(3, 3), sublinear=True),
+        "long-chars": Terms(column, analyzer="char", ngrams=(2, 6), min_count=5, sublinear=True),
+    }
+    linear, bayes = linear_models(), bayes_models()
+    both = {"svm-0.1": linear["svm-0.1"], "complement-bayes-0.3": bayes["complement-bayes-0.3"]}
+    most = {**both, "svm-balanced": linear["svm-balanced"], "logistic-1": linear["logistic-1"]}
+    neighbours = {
+        "knn-5": KNeighborsClassifier(5),
+        "knn-40-distance": KNeighborsClassifier(40, weights="distance"),
+        "knn-150": KNeighborsClassifier(150),
+    }
+    zoo: dict[str, dict[str, BaseEstimator]] = {
+        "letters": {
+            "logistic-10": make_pipeline(MaxAbsScaler(), LogisticRegression(C=10.0, max_iter=200)),
+            "multinomial-bayes": bayes["multinomial-bayes"],
+        },
+        "top-100": {**both, "tree-5": DecisionTreeClassifier(max_depth=5, random_state=SEED)},
+        "top-1000": {
+            **most,
+            "forest": RandomForestClassifier(60, min_samples_leaf=2, random_state=SEED),
+        },
+        "counts": {"svm-0.01": LinearSVC(C=0.01, random_state=SEED), "logistic-0.1": linear["logistic-0.1"]},
+        "tfidf-min-5": {**both, "svm-balanced": linear["svm-balanced"]},
+        "tfidf": neighbours,
+        "bigrams": {"ridge": linear["ridge"], "sgd": linear["sgd"], "svm-1": linear["svm-1"]},
+        "trigrams": most,
+        "letter-triples": most,
+        "long-chars": both,
+        "words+chars": {"ridge": linear["ridge"], "complement-bayes-0.3": bayes["complement-bayes-0.3"]},
     }
     return {
         name: entry

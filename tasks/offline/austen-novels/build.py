@@ -123,7 +123,8 @@ def build_data() -> None:
 
 def build_leaderboard() -> None:
     """Fit and score the reference teams."""
-    entries, vote = text.text_entries("text"), text.voters("text")
+    entries = text.text_entries("text") | text.text_variants("text")
+    vote = text.voters("text")
     blends = {
         "vote linear": ("words", "chars"),
         "vote bayes and words": ("bayes", "words"),

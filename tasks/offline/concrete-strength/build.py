@@ -92,6 +92,7 @@ def build_leaderboard() -> None:
                 **models.regression_forests(),
                 **models.regression_boosting(),
                 **models.regression_smooth(),
+                **models.regression_variants(),
                 **tuned,
             },
         ),

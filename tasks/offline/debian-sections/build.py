@@ -106,7 +106,8 @@ def build_data() -> None:
 
 def build_leaderboard() -> None:
     """Fit and score the reference teams."""
-    entries, vote = text.text_entries("description"), text.voters("description")
+    entries = text.text_entries("description") | text.text_variants("description")
+    vote = text.voters("description")
     blends = {
         "vote linear": ("balanced", "chars"),
         "vote bayes and balanced": ("complement", "balanced", "chars"),

@@ -123,6 +123,7 @@ def build_leaderboard() -> None:
         **board.cross({"plain": plain_codes}, {**forests, **quick}),
         **board.cross({"plain": plain_onehot}, linear),
         **board.cross({"season": season_codes}, {**forests, **boosting, **models.tuned_regression()}),
+        **board.cross({"season": season_codes}, models.regression_variants()),
         **board.cross({"season": season_onehot}, {**linear, **smooth}),
         **{f"ratio {name}": RatioFit(season_onehot, model) for name, model in ratio_models.items()},
     }

@@ -168,6 +168,7 @@ def build_leaderboard() -> None:
         **board.cross({"codes": board.codes}, {**forests, **quick}),
         **board.cross({"plain": plain}, few_linear),
         **board.cross({"keywords": keyword_codes}, {**forests, **boosting, **models.tuned_regression()}),
+        **board.cross({"keywords": keyword_codes}, models.regression_variants()),
         **board.cross({"keywords onehot": keyword_onehot}, {**few_linear, **smooth}),
         **board.cross({"log keywords": keyword_codes}, quick, log_target=True),
         **board.cross(

@@ -111,7 +111,8 @@ def build_leaderboard() -> None:
     boosting, smooth = models.classification_boosting(), models.classification_smooth()
     quick = {name: boosting[name] for name in ("boosting-10", "boosting-100", "hist-boosting")}
     logistic = {name: model for name, model in linear.items() if name.startswith("logistic")}
-    tuned = models.tuned_classification("roc_auc")
+    tuned, variants = models.tuned_classification("roc_auc"), models.classification_variants()
+    more_logistic = {name: model for name, model in variants.items() if "logistic" in name}
     sets = {
         "numbers": (board.numbers, {**models.classification_simple(), **linear, **forests}),
         "few categories": (
@@ -120,8 +121,8 @@ def build_leaderboard() -> None:
         ),
         "plain": (board.Chain(without_time, board.codes), {**forests, **quick}),
         "plain onehot": (board.Chain(without_time, board.onehot), logistic),
-        "clock": (board.Chain(add_clock, board.codes), {**forests, **boosting, **tuned}),
-        "clock onehot": (board.Chain(add_clock, board.onehot), {**linear, **smooth}),
+        "clock": (board.Chain(add_clock, board.codes), {**variants, **forests, **boosting, **tuned}),
+        "clock onehot": (board.Chain(add_clock, board.onehot), {**linear, **more_logistic, **smooth}),
         "place": (place, {f"knn-{k}": KNeighborsClassifier(k) for k in (25, 100)}),
     }
     entries = board.cross({"numbers": board.numbers}, models.classification_dummies(), output="probability")
