@@ -11,6 +11,8 @@ QUICKSTART ?= quickstart
 TORCH_ARGS ?=
 # More options for pytest, e.g. PYTEST_ARGS='-k sandbox -x'.
 PYTEST_ARGS ?=
+# More options for benchmarks/sandbox.py, e.g. BENCH_ARGS=--quick.
+BENCH_ARGS ?=
 
 # Threads that wait give their core away instead of spinning: on two cores that others use too, training takes a
 # third of the time.
@@ -29,7 +31,7 @@ TIED := $(if $(shell command -v setpriv),setpriv --pdeathsig KILL)
 STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart quickstart-ci test check clean
+.PHONY: help install quickstart quickstart-ci test check bench-sandbox soak-sandbox clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
@@ -37,6 +39,7 @@ help:  ## list the targets
 	@echo "  PYTHON=python3.12      another interpreter (3.11 to 3.13) for $(VENV)"
 	@echo "  TORCH_ARGS='--extra-index-url https://download.pytorch.org/whl/cpu'   torch without CUDA"
 	@echo "  PYTEST_ARGS='-k sandbox -x'   options for pytest"
+	@echo "  BENCH_ARGS=--quick     options for bench-sandbox"
 
 install: $(INSTALLED)  ## make .venv (done by the others when needed)
 
@@ -82,6 +85,16 @@ check: $(INSTALLED)  ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# With an engine of their own where none answers; see .ci/docker.
+bench-sandbox: $(INSTALLED)  ## both sandboxes beside subprocess, bwrap and docker; results in benchmarks/results
+	@command -v bwrap >/dev/null || { ((EUID == 0)) && apt-get update -qq \
+		&& apt-get install -y -qq --no-install-recommends bubblewrap >/dev/null; } \
+		|| echo "bwrap is left out: it is not installed, and cannot be by this user"
+	PYTHON=$(BIN)/python .ci/docker $(BIN)/python benchmarks/sandbox.py $(BENCH_ARGS)
+
+soak-sandbox: $(INSTALLED)  ## 10,000 executions with random faults, and what is left; a quarter of an hour
+	PYTHON=$(BIN)/python .ci/docker $(BIN)/python benchmarks/soak.py
 
 clean:  ## remove .venv, caches and builds; runs/ stays
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

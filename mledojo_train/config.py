@@ -18,8 +18,9 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from mledojo_env.catalog import list_tasks, read_split
+from mledojo_env.catalog import list_tasks, read_split, split_names
 from mledojo_env.errors import ConfigError, did_you_mean
+from mledojo_env.synth import expand, is_synth
 from mledojo_env.typed_yaml import parse_mapping, read_mapping
 from mledojo_train.generation import Sampling
 from mledojo_train.nano import NanoConfig
@@ -32,10 +33,19 @@ _STRICT = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, config=_STRICT)
 class SandboxOptions:
-    """Where scripts run."""
+    """Where scripts run. What only concerns containers is left alone by the local backend."""
 
-    backend: str = "local"
+    backend: str = "local"  # local or docker
+    unsafe: bool = False  # run code even where this machine cannot isolate it; each run says so
     max_concurrent: int | None = None  # executions at a time; None: one a core
+    preload: list[str] | None = (
+        None  # modules imported before the first script; None: pandas, scikit-learn ...
+    )
+    packages: list[str] | None = None  # distributions scripts may import, local only; None: the usual ones
+    image: str = "mledojo-sandbox:latest"  # built by env/docker/build.py
+    runtime: str | None = None  # of containers, e.g. runsc for gVisor; None: the engine's default
+    gpus: str | int | list[str] | None = None  # all, a number, or device ids
+    pool_size: int = 2  # warm containers to keep ready for a task, over 100 MB each
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -169,15 +179,29 @@ def config_hash(config: Any) -> str:
 
 
 def expand_tasks(names: Sequence[str]) -> list[str]:
-    """Return task ids for ids and split names (`train`, `benchmark`), without repeats, in order.
+    """Return task ids for ids, names of splits (`train`, `mle-lite`) and ranges, without repeats, in order.
 
-    A split stands for those of its tasks whose data is here and not quarantined.
+    A split stands for those of its tasks whose data is here and not quarantined. A range of generated tasks,
+    such as `synth/tabular/0..99?difficulty=0.5`, stands for one of each seed.
+
+    Raises:
+        TaskNotFound: If there is no such family of generated tasks.
+        ConfigError: If a range is empty, too long, or of seeds for both training and evaluation; or if
+            nothing of a split is prepared.
     """
+    splits = split_names()
     ready = {entry.id for entry in list_tasks() if entry.ready}
     ids: dict[str, None] = {}
     for name in names:
-        if name in ("train", "benchmark"):
-            ids.update(dict.fromkeys(task for task in read_split(name) if task in ready))
+        if name in splits:
+            found = [task for task in read_split(name) if task in ready]
+            if not found:
+                raise ConfigError(
+                    f"No task of the split {name} is prepared. See: mledojo-train tasks prepare --help"
+                )
+            ids.update(dict.fromkeys(found))
+        elif is_synth(name):
+            ids.update(dict.fromkeys(expand(name)))
         else:
             ids[name] = None
     return list(ids)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mledojo_env.errors import ConfigError, MLEDojoError
+from mledojo_env.errors import ConfigError, MLEDojoError, SandboxUnavailable, did_you_mean
 from mledojo_env.sandbox import syscalls
 from mledojo_env.sandbox.base import Sandbox
 from mledojo_train.config import SandboxOptions
@@ -84,14 +84,54 @@ def process_count() -> int:
 
 @contextmanager
 def open_sandbox(options: SandboxOptions) -> Iterator[Sandbox]:
-    """Yield the sandbox that a run asks for; the cores are shared between the launcher's processes."""
-    from mledojo_env.sandbox.local import LocalSandbox
+    """Yield the sandbox that a run asks for; the cores are shared between the launcher's processes.
 
-    if options.backend != "local":
-        raise ConfigError(f"Unknown sandbox backend {options.backend!r}; expected 'local'.")
-    cores = os.cpu_count() or 1
-    with LocalSandbox(max_concurrent=options.max_concurrent or max(1, cores // process_count())) as sandbox:
+    Raises:
+        ConfigError: If there is no such backend, or its options are wrong.
+    """
+    with _make_sandbox(options) as sandbox:
         yield sandbox
+
+
+def _make_sandbox(options: SandboxOptions) -> Sandbox:
+    concurrent = options.max_concurrent or max(1, (os.cpu_count() or 1) // process_count())
+    if options.backend == "local":
+        return _local_sandbox(options, concurrent)
+    if options.backend == "docker":
+        from mledojo_env.sandbox.docker import DockerSandbox, DockerSettings
+
+        gpus = tuple(options.gpus) if isinstance(options.gpus, list) else options.gpus
+        try:
+            settings = DockerSettings(options.image, options.runtime, gpus, options.pool_size)
+        except ValueError as error:
+            raise ConfigError(f"sandbox: {error}") from None
+        return DockerSandbox(settings, preload=_modules(options), max_concurrent=concurrent)
+    hint = did_you_mean(options.backend, ("local", "docker"))
+    raise ConfigError(f"Unknown sandbox backend {options.backend!r}; expected 'local' or 'docker'.{hint}")
+
+
+def _modules(options: SandboxOptions) -> bool | list[str]:
+    return True if options.preload is None else options.preload
+
+
+def _local_sandbox(options: SandboxOptions, concurrent: int) -> Sandbox:
+    """Return the local sandbox; one without isolation where that was asked for and no other can be had."""
+    from mledojo_env.sandbox.local import LocalSandbox
+    from mledojo_env.sandbox.packages import DEFAULT_PACKAGES
+
+    allowed = DEFAULT_PACKAGES if options.packages is None else options.packages
+    sandbox = LocalSandbox(allowed, _modules(options), concurrent)
+    if not options.unsafe:
+        return sandbox
+    try:
+        sandbox.start()
+    except SandboxUnavailable:
+        from mledojo_env.sandbox.unsafe import UnsafeSandbox, describe_protections
+
+        sandbox.close()
+        print(f"warning: {describe_protections()}", file=sys.stderr)
+        return UnsafeSandbox(allowed, concurrent)
+    return sandbox
 
 
 @contextmanager

@@ -5,25 +5,20 @@ Every command runs in a process of its own, as a user runs it: exit codes and st
 
 from __future__ import annotations
 
-import json
 import lzma
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from command_line import CLI, Command, command_in, environment_with, refuses
 
 from mledojo_env.catalog import list_tasks, tasks_root
 from mledojo_env.sandbox.probe import machine_facts
 
-CLI = [sys.executable, "-c", "from mledojo_train.cli import main; main()"]
 TASK = "offline/concrete-strength"
 COLUMNS = {"id", "source", "domain", "kind", "metric", "split", "ready"}
 MEAN = """
@@ -36,23 +31,6 @@ print("mean written")
 """
 
 
-@dataclass(frozen=True)
-class Result:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """What it printed, all of it, as JSON."""
-        return json.loads(self.out)
-
-
-Command = Callable[..., Result]
-
-
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache of prepared tasks for this file alone."""
@@ -61,28 +39,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def environment(cache: Path) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name != "MLEDOJO_TASKS_PATH"}
-    return inherited | {"MLEDOJO_CACHE": str(cache), "COLUMNS": "100", "NO_COLOR": "1"}
+    return environment_with(cache)
 
 
 @pytest.fixture
 def cli(environment: dict[str, str], tmp_path: Path) -> Command:
-    """Return a function that runs one command in an empty folder and never sees a traceback."""
-
-    def run(*arguments: str | Path, **variables: str) -> Result:
-        process = subprocess.run(
-            [*CLI, *map(str, arguments)],
-            cwd=tmp_path,
-            env=environment | variables,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert "Traceback" not in process.stderr, process.stderr
-        return Result(process.returncode, process.stdout, process.stderr)
-
-    return run
+    return command_in(tmp_path, environment)
 
 
 @pytest.fixture(scope="module")
@@ -122,16 +84,6 @@ def copy_task(folder: Path, **replacements: str) -> Path:
     return folder
 
 
-def refuses(result: Result, *words: str, code: int = 1) -> None:
-    """Check that a command ended with an error on stderr that holds these words, and printed nothing."""
-    assert (result.code, result.out) == (code, "")
-    text = " ".join(result.err.replace("│", " ").split())  # the frame that Typer draws
-    assert all(word in text for word in words), result.err
-    if code == 1:
-        assert result.err.startswith("error: ")
-        assert result.err.count("\n") == 1
-
-
 # tasks list, show
 
 
@@ -151,8 +103,10 @@ def test_list_filters(cli: Command, option: str, value: str) -> None:
     assert chosen
 
 
-def test_list_of_a_source_without_tasks_is_empty(cli: Command) -> None:
-    assert cli("tasks", "list", "--source", "synth", "--json").json == []
+def test_list_of_generated_tasks_gives_their_families(cli: Command) -> None:
+    rows = cli("tasks", "list", "--source", "synth", "--json").json
+    assert "synth/tabular/<seed>?difficulty=<0 to 1>" in [row["id"] for row in rows]
+    assert "synth/tabular/0..99" in cli("tasks", "list", "--source", "synth").out
 
 
 def test_list_as_a_table_shows_every_id_whole(cli: Command) -> None:

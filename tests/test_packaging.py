@@ -25,7 +25,7 @@ from mledojo_env.catalog import tasks_root
 
 ROOT = Path(__file__).parents[1]
 MAX_WHEEL_MB = 15
-OFFLINE_TASKS = 12
+OFFLINE_TASKS = 42
 
 
 def run(*command: str | Path, cwd: Path) -> str:

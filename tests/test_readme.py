@@ -1,4 +1,4 @@
-"""Every command of the README: run here, run by CI through the Makefile, or marked as needing a GPU."""
+"""Every command of the README: run here, run by CI through the Makefile, or marked as needing something."""
 
 from __future__ import annotations
 
@@ -24,14 +24,20 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 
-SHELL = [
-    (line.split("#")[0].strip(), "needs a GPU" in block)
-    for block in blocks("bash")
-    for line in block.splitlines()
-    if not line.startswith("#")
-]
-COMMANDS = [command for command, needs_gpu in SHELL if not needs_gpu]
-GPU_COMMANDS = [command for command, needs_gpu in SHELL if needs_gpu]
+def commands(*needs: str) -> list[str]:
+    """Return the lines of shell in blocks that say they need this; that need neither, without an argument."""
+    return [
+        line.split("#")[0].strip()
+        for block in blocks("bash")
+        if [need for need in ("a GPU", "a Kaggle account") if f"needs {need}" in block] == list(needs)
+        for line in block.splitlines()
+        if not line.startswith("#")
+    ]
+
+
+COMMANDS = commands()
+GPU_COMMANDS = commands("a GPU")
+KAGGLE_COMMANDS = commands("a Kaggle account")
 
 
 def make_prints(target: str) -> str:
@@ -44,10 +50,12 @@ def make_prints(target: str) -> str:
 def test_there_are_commands_of_every_kind() -> None:
     assert len(COMMANDS) > 12
     assert len(GPU_COMMANDS) >= 4
+    assert len(KAGGLE_COMMANDS) >= 4
     known = (
         "make ",
         ".ci/run",
         ".venv/bin/python recipes/",
+        ".venv/bin/python env/docker/build.py",
         ".venv/bin/accelerate launch ",
         CLI,
         "mkdir ",
@@ -85,6 +93,21 @@ def test_commands_for_a_gpu_name_what_exists(command: str, monkeypatch: pytest.M
     assert config.output_dir.startswith("runs/")
 
 
+@pytest.mark.parametrize("command", KAGGLE_COMMANDS)
+def test_commands_for_kaggle_get_as_far_as_the_account(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("KAGGLE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MLEDOJO_CACHE", str(tmp_path / "cache"))
+    if " prepare " not in command:
+        assert run(command, tmp_path)
+        return
+    done = shell(command, tmp_path)
+    assert done.returncode == 1 and done.stderr.startswith("error: No Kaggle credentials"), done.stderr
+
+
 def test_what_it_says_of_a_script_and_of_a_task_runs(tmp_path: Path) -> None:
     """The README's lines from the first script on, in their order and in one folder, as a reader would."""
     script, environment = blocks("python")
@@ -110,11 +133,16 @@ def sample_submission() -> Path:
 
 
 def run(command: str, folder: Path) -> str:
-    """Run a line of shell with `mledojo-train` as this interpreter's; return what it printed."""
-    ours = f"{shlex.quote(sys.executable)} -c 'from mledojo_train.cli import main; main()'"
-    done = subprocess.run(
-        ["bash", "-c", command.replace(CLI, ours)], cwd=folder, capture_output=True, text=True, timeout=120
-    )
+    """Run a line of shell; return what it printed."""
+    done = shell(command, folder)
     # `doctor` exits with 1 on a machine that lacks something
     assert done.returncode == 0 or (" doctor" in command and done.stdout), f"{command}\n{done.stderr}"
     return done.stdout
+
+
+def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a line of shell with `mledojo-train` as this interpreter's."""
+    ours = f"{shlex.quote(sys.executable)} -c 'from mledojo_train.cli import main; main()'"
+    return subprocess.run(
+        ["bash", "-c", command.replace(CLI, ours)], cwd=folder, capture_output=True, text=True, timeout=120
+    )

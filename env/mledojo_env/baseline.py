@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from mledojo_env.task import Task
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?")
+_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")  # Chinese and Japanese: no blanks between words
 _IMAGE_SIDE = 14  # pixels; larger images are averaged down
 _MAX_WORDS = 5000
+_MAX_BYTES = 500_000_000  # of a table
 _SEED = 0
 
 
@@ -36,6 +38,14 @@ class Tables:
     def of(cls, task: Task) -> Tables | None:
         """Return the tables of a task, or None where it is not of this simple form."""
         public = task.public_dir
+        if task.metric.prediction is Prediction.TEXT:
+            return None
+        if any(
+            (public / name).stat().st_size > _MAX_BYTES
+            for name in ("train.csv", "test.csv")
+            if (public / name).is_file()
+        ):
+            return None
         if len(task.submission.targets) != 1 or not all(
             (public / name).is_file() for name in ("train.csv", "test.csv")
         ):
@@ -82,7 +92,9 @@ class Tables:
         return train, test
 
     def submission(self, predictions: np.ndarray) -> DataFrame:
-        """Return predictions for the test rows as a submission."""
+        """Return predictions for the test rows as a submission; whole numbers where the metric needs them."""
+        if self.task.metric.prediction is Prediction.ORDINAL:
+            predictions = np.rint(predictions)
         return self.test[list(self.task.submission.id)].assign(**{self.target: predictions})
 
     def _read(self, name: str) -> DataFrame:
@@ -95,7 +107,8 @@ class Tables:
 def predict(tables: Tables) -> np.ndarray:
     """Return the baseline's predictions for the test rows, shape (rows,); one core, a few seconds.
 
-    Where there is text, a linear model of its words; else trees on everything there is.
+    Where there is text, a linear model of its words (of its characters, where words are not parted); else
+    trees on everything there is.
     """
     from threadpoolctl import threadpool_limits
 
@@ -124,7 +137,9 @@ def _predict_from_words(tables: Tables, columns: list[str]) -> np.ndarray:
     texts = [
         part[columns].fillna("").astype(str).agg(" ".join, axis=1) for part in (tables.train, tables.test)
     ]
-    words = TfidfVectorizer(sublinear_tf=True, min_df=2, max_features=_MAX_WORDS, token_pattern=r"\w+")
+    unspaced = texts[0].str.contains(_UNSPACED).mean() > 0.5
+    terms = {"analyzer": "char"} if unspaced else {"token_pattern": r"\w+"}
+    words = TfidfVectorizer(sublinear_tf=True, min_df=2, max_features=_MAX_WORDS, **terms)
     train, test = words.fit_transform(texts[0]), words.transform(texts[1])
     target = tables.train[tables.target].to_numpy()
     if predicts_classes(tables.task):

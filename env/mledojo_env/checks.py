@@ -6,7 +6,7 @@ hold its answers best, answers that can be looked up, a sample submission that i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -18,15 +18,17 @@ from mledojo_env.catalog import SPLITS, list_tasks, read_split, tasks_root
 from mledojo_env.duplicates import find_duplicates
 from mledojo_env.errors import MLEDojoError
 from mledojo_env.grading import Grade, grade_frame, public_private
-from mledojo_env.prepare import verify_checksums
+from mledojo_env.lookup import find_in_packages
+from mledojo_env.prepare.run import check_recipe
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
     from mledojo_env.task import Task
 
-MIN_TEAMS = 60  # of a reference leaderboard
-MAX_SAMPLE_RANK = 0.25
+MIN_TEAMS = 100  # of a reference leaderboard
+MIN_TEAMS_GENERATED = 60  # of a generated task's, whose metric may tell fewer scores apart
+MAX_SAMPLE_RANK = {"reference": 0.25, "human": 0.5}  # many people submit the sample, or little more
 MAX_LOOKUP_GAIN = 0.05  # of test rows answered by copying from near-duplicates
 MAX_SHORTCUT = 0.9  # of the way from the sample submission to perfect, by one feature
 PUBLIC_SHARE = (0.1, 0.6)
@@ -78,18 +80,34 @@ class Subject:
 
 Check = Callable[[Subject], tuple[bool, str]]
 _CHECKS: dict[str, Check] = {}
+_FACT_CHECKS: dict[str, Check] = {}
 
 
 def _check(function: Check) -> Check:
+    """Register a check of a task's data."""
     _CHECKS[function.__name__] = function
     return function
 
 
-def check_task(task: Task) -> list[Finding]:
-    """Run every check on a task, each on its own: one that cannot run has failed."""
+def _check_facts(function: Check) -> Check:
+    """Register a check of what a task says of itself, which needs no data."""
+    _FACT_CHECKS[function.__name__] = function
+    return function
+
+
+def check_task(task: Task, only: Collection[str] | None = None) -> list[Finding]:
+    """Run the checks on a task, each on its own: one that cannot run has failed.
+
+    Args:
+        task: The task. If its data is not here, only the checks that need none are run.
+        only: The names of the checks to run; all by default.
+    """
     subject = Subject(task)
     findings = []
-    for name, check in _CHECKS.items():
+    checks = {**_FACT_CHECKS, **(_CHECKS if task.has_data else {})}
+    for name, check in checks.items():
+        if only is not None and name not in only:
+            continue
         try:
             ok, detail = check(subject)
         except (MLEDojoError, LookupError, ValueError, TypeError, OSError) as error:
@@ -115,10 +133,34 @@ def check_splits() -> list[Finding]:
     ]
 
 
+@_check_facts
+def description(subject: Subject) -> tuple[bool, str]:
+    """description.md says what is to be done, and names each public file."""
+    text = subject.task.description
+    if len(text.split()) < 30:
+        return False, "description.md has fewer than 30 words"
+    missing = [name for name in subject.task.public_files if name.rstrip("/") not in text]
+    return not missing, f"description.md does not mention {missing[0]}" if missing else "complete"
+
+
+@_check_facts
+def metric(subject: Subject) -> tuple[bool, str]:
+    """The registry has the metric, with these parameters."""
+    return True, repr(subject.task.metric)
+
+
+@_check_facts
+def preparation(subject: Subject) -> tuple[bool, str]:
+    """The parameters of the preparation are known, and `public` names a sample submission."""
+    check_recipe(subject.task.facts)
+    listed = "sample_submission.csv" in subject.task.public_files
+    return listed, "complete" if listed else "`public` does not name sample_submission.csv"
+
+
 @_check
 def checksums(subject: Subject) -> tuple[bool, str]:
-    """Every data file is what SHA256SUMS says."""
-    verify_checksums(subject.task.folder)
+    """Every data file is what SHA256SUMS, or the manifest of the preparation, says."""
+    subject.task.verify()
     return True, "all files match"
 
 
@@ -126,14 +168,18 @@ def checksums(subject: Subject) -> tuple[bool, str]:
 def public_files(subject: Subject) -> tuple[bool, str]:
     """`public` in task.yaml names every file that code sees, and the sample submission is one."""
     task = subject.task
-    found = {path.name for path in task.public_dir.iterdir()}
+    found = {
+        path.relative_to(task.public_dir).as_posix() for path in task.public_dir.rglob("*") if path.is_file()
+    }
     listed = set(task.public_files)
-    problems = [f"{name} is listed but not there" for name in sorted(listed - found)]
-    problems += [f"{name} is there but not listed" for name in sorted(found - listed)]
+    folders = tuple(name for name in listed if name.endswith("/"))
+    problems = [
+        f"{name} is listed but not there" for name in sorted(listed) if not (task.public_dir / name).exists()
+    ]
+    stray = [name for name in sorted(found - listed) if not name.startswith(folders or ("//",))]
+    problems += [f"{name} is there but not listed" for name in stray[:5]]
     if "sample_submission.csv" not in found:
         problems.append("sample_submission.csv is missing")
-    if len(task.description.split()) < 30:
-        problems.append("description.md has fewer than 30 words")
     return not problems, "; ".join(problems) or f"{len(found)} files"
 
 
@@ -165,6 +211,8 @@ def ids_unique(subject: Subject) -> tuple[bool, str]:
     expected = set(map(tuple, subject.answers[form.id].astype(str).to_numpy()))
     for name, table in tables.items():
         ids = list(map(tuple, table[form.id].astype(str).to_numpy()))
+        if form.rows == "several":
+            ids = list(set(ids))
         if len(set(ids)) < len(ids):
             return False, f"{name} repeats {len(ids) - len(set(ids))} ids"
         if set(ids) != expected:
@@ -187,6 +235,8 @@ def gold_is_best(subject: Subject) -> tuple[bool, str]:
     gold, metric = subject.gold, subject.task.metric
     scores = {"all": gold.score, "public": gold.public_score, "private": gold.private_score}
     for part, score in scores.items():
+        if np.isnan(metric.best_value):  # it depends on the answers, of which nothing else is known
+            break
         if not np.isclose(score, metric.best_value, rtol=0, atol=1e-9):
             return False, f"gold gets {score} on {part} rows; the best {metric.name} is {metric.best_value}"
     if gold.rank is not None and gold.rank < 1:
@@ -202,7 +252,9 @@ def sample_ranks_low(subject: Subject) -> tuple[bool, str]:
         return False, f"the sample submission scores {sample.score:g}, as well as gold"
     if sample.rank is None:
         return True, f"score {sample.score:g}, no leaderboard"
-    return sample.rank <= MAX_SAMPLE_RANK, f"score {sample.score:g}, rank {sample.rank:.2f}"
+    board = subject.task.leaderboard
+    most = MAX_SAMPLE_RANK[board.kind] if board else 0.0
+    return sample.rank <= most, f"score {sample.score:g}, rank {sample.rank:.2f}"
 
 
 @_check
@@ -212,8 +264,10 @@ def leaderboard(subject: Subject) -> tuple[bool, str]:
     if board is None:
         return True, "none"
     teams, different = board.teams(), len(set(board.private_scores))
-    if board.kind == "reference" and (teams < MIN_TEAMS or different < teams // 2):
-        return False, f"{teams} teams with {different} different scores; expected at least {MIN_TEAMS}"
+    is_generated = subject.task.facts.prepare.strategy == "generated"
+    least = MIN_TEAMS_GENERATED if is_generated else MIN_TEAMS
+    if board.kind == "reference" and (teams < least or different < teams // 2):
+        return False, f"{teams} teams with {different} different scores; expected at least {least}"
     return True, f"{teams} teams, {different} different private scores"
 
 
@@ -225,6 +279,17 @@ def no_test_row_in_train(subject: Subject) -> tuple[bool, str]:
         return True, "not of a form whose rows can be compared"
     detail = f"{found.exact} equal and {found.near} near rows of {found.rows}; copying gains {found.gain:.1%}"
     return found.exact == 0 and found.gain <= MAX_LOOKUP_GAIN, detail
+
+
+@_check
+def not_in_a_package(subject: Subject) -> tuple[bool, str]:
+    """No package that scripts can import ships the test rows, and so the answers."""
+    if subject.tables is None:
+        return True, "not of a form whose rows can be compared"
+    found = find_in_packages(subject.tables.test[subject.tables.features])
+    if found is None:
+        return True, "no row found in a package of the sandbox"
+    return False, f"{found.rows} of {len(subject.tables.test)} test rows are in {found.file}"
 
 
 @_check
@@ -262,7 +327,7 @@ def baseline_beats_sample(subject: Subject) -> tuple[bool, str]:
     return subject.task.metric.is_better(grade.score, subject.sample.score), detail
 
 
-@_check
+@_check_facts
 def split_agrees(subject: Subject) -> tuple[bool, str]:
     """The split that task.yaml names is the one file that lists the task."""
     task = subject.task
@@ -308,11 +373,13 @@ def _none(check: str, found: list[str], what: str) -> Finding:
 
 
 def _shared_sources() -> list[str]:
-    """Return names of original data sources that tasks of more than one split come from."""
+    """Return names of original data sources that playable tasks of more than one split come from."""
     from mledojo_env.task import read_facts
 
     splits_of: dict[str, set[str]] = {}
     for entry in list_tasks():
+        if entry.quarantine is not None:
+            continue
         name = " ".join(read_facts(entry.folder).source.name.casefold().split())
         splits_of.setdefault(name, set()).add(entry.split)
     return sorted(name for name, splits in splits_of.items() if len(splits) > 1)

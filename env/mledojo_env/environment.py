@@ -299,8 +299,8 @@ class MLEDojoEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
             from mledojo_env.grading import shared_grader
 
             self._grader = shared_grader()
-        await asyncio.to_thread(lambda: (self.task.public_dir, self.task.sample_dir))
-        session = await self._sandbox.session()
+        folders = await asyncio.to_thread(lambda: (self.task.public_dir, self.task.sample_dir))
+        session = await self._sandbox.session(*folders)
         return Workplace(self.task, session, self._grader, self.execute_timeout_s)
 
     async def _leave(self) -> None:

@@ -26,6 +26,18 @@ class ConfigError(MLEDojoError):
     """A configuration or task file does not parse or holds something unexpected."""
 
 
+class DownloadError(MLEDojoError):
+    """A competition cannot be downloaded; the text says what Kaggle answered and what to do."""
+
+
+class CredentialsError(DownloadError):
+    """There are no credentials for Kaggle, or Kaggle does not accept them: nothing can be downloaded."""
+
+
+class ArchiveError(MLEDojoError):
+    """An archive is truncated, encrypted, hostile or of a kind that cannot be read here."""
+
+
 class InvalidSubmission(MLEDojoError):
     """A submission cannot be scored; the one-line text tells the agent which column or id is wrong."""
 

@@ -141,7 +141,13 @@ class Grader:
         key = _key(task)
         if key in worker.loaded:
             return None
-        request = {"op": "load", "key": key, "folder": str(task.folder), "cache": str(cache_root())}
+        request = {
+            "op": "load",
+            "key": key,
+            "folder": str(task.folder),
+            "variant": task.variant,
+            "cache": str(cache_root()),
+        }
         try:
             reply = worker.ask(request)
         except WorkerDied as death:  # before it saw the submission

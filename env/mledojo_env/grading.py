@@ -9,15 +9,19 @@ import numpy as np
 
 from mledojo_env.errors import GradingError, InvalidSubmission
 from mledojo_env.grader import Grader, shared_grader
+from mledojo_env.ids import Ids, show_id
 from mledojo_env.leaderboard import Medal
+from mledojo_env.metrics import BadCell
 from mledojo_env.submission import read_submission
-from mledojo_env.validation import Aligned, align
+from mledojo_env.validation import Aligned, align, check_answers, numeric_targets
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from mledojo_env.metrics import Metric
     from mledojo_env.task import SubmissionFormat, Task
+
+_NAMED = 8  # target columns in a message
 
 __all__ = [
     "Grade",
@@ -54,7 +58,7 @@ def score_frame(submission: DataFrame, answers: DataFrame, form: SubmissionForma
         InvalidSubmission: If it cannot be scored; names the column or the first bad id.
         GradingError: If the answers or the metric fail.
     """
-    return _score(align(submission, answers, form, metric), metric)
+    return _score(align(submission, answers, form, metric), form, metric)
 
 
 def grade_frame(task: Task, submission: DataFrame) -> Grade:
@@ -64,11 +68,16 @@ def grade_frame(task: Task, submission: DataFrame) -> Grade:
         InvalidSubmission: If it cannot be scored; names the column or the first bad id.
         GradingError: If the answers or the metric fail.
     """
-    answers, metric, board = task.answers(), task.metric, task.leaderboard
-    aligned = align(submission, answers, task.submission, metric)
-    parts = public_private(answers, task.id)
+    return _grade(task, submission, task.answers())
+
+
+def _grade(task: Task, submission: DataFrame, answers: DataFrame, ids: Ids | None = None) -> Grade:
+    metric, board = task.metric, task.leaderboard
+    aligned = align(submission, answers, task.submission, metric, ids)
+    parts = public_private(answers, task.id)[aligned.first]
     score, public, private = (
-        _score(aligned, metric, rows) for rows in (None, parts == "public", parts == "private")
+        _score(aligned, task.submission, metric, rows)
+        for rows in (None, parts == "public", parts == "private")
     )
     if board is None:
         return Grade(score, public, private, None, None, None, None, None, None, None)
@@ -94,8 +103,16 @@ def grade_bytes(task: Task, data: bytes) -> Grade:
         InvalidSubmission: If it cannot be read or scored.
         GradingError: If the answers or the metric fail.
     """
-    expected = [*task.submission.id, *task.submission.targets]
-    return grade_frame(task, read_submission(data, expected))
+    form, answers = task.submission, task.answers()
+    check_answers(answers, form, task.metric)
+    ids = Ids(answers, form.id)
+    submission = read_submission(
+        data,
+        [*form.id, *form.targets],
+        numbers=numeric_targets(answers, form, task.metric),
+        widths=ids.widths if form.rows == "one" else None,
+    )
+    return _grade(task, submission, answers, ids)
 
 
 def public_private(answers: DataFrame, task_id: str) -> np.ndarray:
@@ -113,7 +130,7 @@ def public_private(answers: DataFrame, task_id: str) -> np.ndarray:
     return parts
 
 
-def _score(aligned: Aligned, metric: Metric, rows: np.ndarray | None = None) -> float:
+def _score(aligned: Aligned, form: SubmissionFormat, metric: Metric, rows: np.ndarray | None = None) -> float:
     keep = slice(None) if rows is None else rows
     truth, predicted = aligned.y_true[keep], aligned.y_pred[keep]
     columns = {name: values[keep] for name, values in aligned.columns.items()}
@@ -122,6 +139,10 @@ def _score(aligned: Aligned, metric: Metric, rows: np.ndarray | None = None) -> 
         if np.isfinite(score):
             return score
         best = metric(truth, truth, **columns)
+    except BadCell as error:
+        where = show_id(aligned.ids[int(aligned.first[keep][error.row])])
+        names = "/".join(form.targets[:_NAMED]) + "/..." * (len(form.targets) > _NAMED)
+        raise InvalidSubmission(f"Column {names!r} {error.problem}: at id {where}.") from error
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise GradingError(f"{metric.name} failed: {type(error).__name__}: {error}") from error
     if not np.isfinite(best):

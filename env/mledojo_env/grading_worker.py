@@ -79,7 +79,7 @@ def _load(request: dict[str, Any], tasks: OrderedDict[str, Task]) -> dict[str, A
     _allow_cpu(math.inf)  # what the last submission was allowed is not for this
     os.environ["MLEDOJO_CACHE"] = request["cache"]
     try:
-        task = Task.from_folder(Path(request["folder"]))
+        task = Task.from_folder(Path(request["folder"]), request["variant"])
         task.answers()
         _ = task.metric, task.leaderboard
     except (Exception, MemoryError) as error:

@@ -57,7 +57,9 @@ class Leaderboard:
     ) -> Leaderboard:
         """Read a board with the columns `public_score` and `private_score`, one row a team.
 
-        A blank score is a team that is missing from that board.
+        A blank score is a team that is missing from that board. A board on which all teams are equal while
+        they differ on the other one is a placeholder (three of Kaggle's public boards are all 0): the other
+        one stands for it.
 
         Raises:
             TaskDataError: If the file is missing or a score is not a finite number; names the line.
@@ -77,6 +79,9 @@ class Leaderboard:
                             scores[column].append(_number(row[column], path, rows.line_num, column))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise TaskDataError(f"Cannot read the leaderboard {path}: {error}.") from error
+        for column, other in (COLUMNS, COLUMNS[::-1]):
+            if len(scores[column]) > 1 == len(set(scores[column])) < len(set(scores[other])):
+                scores[column] = scores[other]
         try:
             return cls(
                 tuple(scores["public_score"]), tuple(scores["private_score"]), higher_is_better, kind=kind
@@ -144,7 +149,5 @@ def _number(text: str, path: Path, line: int, column: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise TaskDataError(
-            f"{path}, line {line}: {column} is {text[:40]!r}; expected a finite number. Run build.py."
-        )
+        raise TaskDataError(f"{path}, line {line}: {column} is {text[:40]!r}; expected a finite number.")
     return value

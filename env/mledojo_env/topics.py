@@ -43,7 +43,12 @@ def welcome(task: Task, timeout_s: float) -> str:
 
 def _overview(task: Task) -> str:
     description = task.description.strip()
-    return description if description.startswith("# ") else f"{task.title}\n\n{description}"
+    text = description if description.startswith("# ") else f"{task.title}\n\n{description}"
+    if not task.pages:
+        return text
+    return (
+        f"{text}\n\n## The competition's own pages\nWhere they differ, the text above holds.\n\n{task.pages}"
+    )
 
 
 def _metric(task: Task) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mledojo_env.errors import GradingError, InvalidSubmission
+from mledojo_env.ids import Ids, cell_texts, count_rows, is_missing, match, show_id, written_alike, zeros_lost
 from mledojo_env.metrics import Metric, Prediction
 from mledojo_env.submission import check_columns
 
@@ -22,12 +23,10 @@ if TYPE_CHECKING:
 
     from mledojo_env.task import SubmissionFormat
 
-_JOINT = "\x1f"  # between the parts of an id of several columns
-_WHOLE = re.compile(r"-?(0|[1-9]\d*)")
-_WHOLE_AS_FLOAT = re.compile(r"(-?(?:0|[1-9]\d*))\.0*")
 _BLANKS = frozenset({"", "nan", "na", "n/a", "<na>", "nat", "none", "null"})
 _TRUTH_VALUES = {"true": 1.0, "false": 0.0}
 _EXACT = 2.0**53  # up to here, whole floats are told apart
+_ROWS_AN_ID = 100  # at most, where there may be several
 _PROBABILITY_SLACK = 1e-6  # float32 rows that sum to one overshoot by less
 
 
@@ -36,155 +35,159 @@ class Aligned:
     """Answers and predictions, row by row, in the order of the answers.
 
     One target gives shape (rows,), several (rows, targets). Labels are numbers or text, alike on both sides.
+    Where an id has several rows, there is one row an id here, whose elements are tuples of text.
     """
 
     y_true: np.ndarray
     y_pred: np.ndarray
     columns: dict[str, np.ndarray]  # what the metric needs besides, shape (rows,)
+    ids: Sequence[str]  # of the rows of the answers
+    first: np.ndarray  # where in the answers each row is first found, shape (rows,)
 
 
-def align(submission: DataFrame, answers: DataFrame, form: SubmissionFormat, metric: Metric) -> Aligned:
-    """Return answers and predictions row by row.
+def align(
+    submission: DataFrame,
+    answers: DataFrame,
+    form: SubmissionFormat,
+    metric: Metric,
+    ids: Ids | None = None,
+) -> Aligned:
+    """Return answers and predictions row by row, of the rows and targets that count.
 
     Args:
         submission: Id and target columns, as text or typed, rows and columns in any order.
         answers: The same columns with the truth, and what the metric needs; others are ignored.
         form: Which columns are ids and targets, and what targets hold.
-        metric: Decides with `form` what a prediction may be.
+        metric: Decides with `form` what a prediction may be, and what counts.
+        ids: Those of the answers, where they are known already.
 
     Raises:
         InvalidSubmission: If columns, ids or a value do not fit.
         GradingError: If the answers themselves do not.
     """
-    for name in (*form.id, *form.targets, *metric.needs):
-        if name not in answers.columns:
-            raise GradingError(f"The answers have no column {name!r}; found {', '.join(map(str, answers))}.")
+    check_answers(answers, form, metric)
     submission = submission.set_axis([str(name) for name in submission.columns], axis="columns")
     check_columns(list(submission.columns), [*form.id, *form.targets])
+    ids = Ids(answers, form.id) if ids is None else ids
+    if form.rows == "several":
+        return _that_count(_align_groups(submission, answers, form, metric, ids), metric)
     if len(submission) > 2 * len(answers) + 1000:  # not worth naming an id among millions
         raise InvalidSubmission(f"The submission has {len(submission)} rows; expected {len(answers)}.")
-    ids = _ids(answers, form.id)
-    rows = _match(ids, _ids(submission, form.id), form.id)
+    rows = match(ids, Ids(submission, form.id))
     truth, predicted = [], []
     for name in form.targets:
         column, cells = submission[name].iloc[rows], _Cells(name, ids)
         if metric.prediction in (Prediction.LABEL, Prediction.ORDINAL):
             whole = metric.prediction is Prediction.ORDINAL
             pair = _labels(answers[name], column, cells, whole_numbers=whole)
+        elif metric.prediction is Prediction.TEXT:
+            pair = _objects(cell_texts(answers[name])), _objects(cell_texts(column))
+            if not metric.allows_blank:
+                cells.refuse(pair[1] == "", "is blank; expected text")
         else:
             values = _within_range(cells.numbers(column), cells, form, metric)
             pair = _trusted(answers[name], cells), values
-        truth.append(pair[0])
-        predicted.append(pair[1])
-    needed = {name: _trusted(answers[name], _Cells(name, ids)) for name in metric.needs}
-    if len(form.targets) == 1:
-        return Aligned(truth[0], predicted[0], needed)
-    return Aligned(np.column_stack(truth), np.column_stack(predicted), needed)
+        if name in (metric.scored_columns or form.targets):
+            truth.append(pair[0])
+            predicted.append(pair[1])
+    needed = {name: _needed(answers[name], _Cells(name, ids)) for name in metric.needed_columns}
+    aligned = Aligned(_side_by_side(truth), _side_by_side(predicted), needed, ids, np.arange(len(ids)))
+    return _that_count(aligned, metric)
 
 
-# --------------------------------------------------------------------------- ids
-
-
-def _ids(table: DataFrame, names: Sequence[str]) -> list[str]:
-    """Return one text for each row's id."""
-    parts = [_texts(table[name]) for name in names]
-    return parts[0] if len(parts) == 1 else [_JOINT.join(row) for row in zip(*parts, strict=True)]
-
-
-def _match(expected: list[str], found: list[str], names: Sequence[str]) -> np.ndarray:
-    """Return for each expected id the row where it was found.
+def check_answers(answers: DataFrame, form: SubmissionFormat, metric: Metric) -> None:
+    """Check that the answers have every column that is needed.
 
     Raises:
-        InvalidSubmission: If ids are blank, repeated, unknown or missing; names the first.
+        GradingError: If one is missing, or the metric scores a column that is no target; names it.
     """
-    if not found:
-        raise InvalidSubmission(f"The submission has no rows; expected {len(expected)}.")
-    place = {text: row for row, text in enumerate(expected)}  # for a million ids, faster than an index
-    if len(place) < len(expected):
-        twice = next(text for row, text in enumerate(expected) if place[text] != row)
-        raise GradingError(f"The answers hold the id {show_id(twice)} twice.")
-    places = np.array([place.get(text, -1) for text in found])
-    if (places < 0).any():
-        found = _like(expected, found)
-        places = np.array([place.get(text, -1) for text in found])
-    counts = f"It has {len(found)} rows; expected {len(expected)}, one for each id of the test set."
-    unknown = places < 0
-    if unknown.any():
-        row = int(unknown.argmax())
-        if not found[row].replace(_JOINT, ""):
-            raise InvalidSubmission(f"Column {'/'.join(names)!r} is blank in row {row + 1}. {counts}")
+    for name in (*form.id, *form.targets, *metric.needed_columns):
+        if name not in answers.columns:
+            raise GradingError(f"The answers have no column {name!r}; found {', '.join(map(str, answers))}.")
+    for name in metric.scored_columns:
+        if name not in form.targets:
+            raise GradingError(f"scored_columns of {metric.name} names {name!r}, which is no target.")
+
+
+def numeric_targets(answers: DataFrame, form: SubmissionFormat, metric: Metric) -> list[str]:
+    """Return the targets of which only the numbers matter, not how they are written."""
+    if metric.prediction is Prediction.TEXT:
+        return []
+    if metric.prediction is not Prediction.LABEL:
+        return list(form.targets)
+    return [name for name in form.targets if _are_numeric_labels(answers[name])]
+
+
+def _side_by_side(columns: list[np.ndarray]) -> np.ndarray:
+    """Return columns as one array, which a single one is already."""
+    return columns[0] if len(columns) == 1 else np.column_stack(columns)
+
+
+def _that_count(aligned: Aligned, metric: Metric) -> Aligned:
+    """Return the rows that the metric's mask leaves."""
+    if metric.mask_column is None:
+        return aligned
+    mask = aligned.columns[metric.mask_column]
+    if mask.dtype == object or not np.isin(mask, (0, 1)).all():
+        raise GradingError(f"The mask {metric.mask_column!r} of the answers is not all 0 and 1.")
+    keep = np.flatnonzero(mask)
+    return Aligned(
+        aligned.y_true[keep],
+        aligned.y_pred[keep],
+        {name: values[keep] for name, values in aligned.columns.items()},
+        aligned.ids,
+        aligned.first[keep],
+    )
+
+
+def _align_groups(
+    submission: DataFrame, answers: DataFrame, form: SubmissionFormat, metric: Metric, ids: Ids
+) -> Aligned:
+    """Return answers and predictions id by id: the cells of its rows in their order, without blanks."""
+    if metric.prediction is not Prediction.TEXT or len(form.targets) != 1:
+        raise GradingError(f"Several rows an id need one target of text; {metric.name} takes no such thing.")
+    (target,) = form.targets
+    listed = ids.texts
+    place = {text: number for number, text in enumerate(dict.fromkeys(listed))}
+    if len(submission) > _ROWS_AN_ID * len(place) + 1000:
         raise InvalidSubmission(
-            f"Id {show_id(found[row])} is not in the test set ({_rows(unknown)} such)."
-            f"{_zeros_lost(expected, found[row])} {counts}"
+            f"The submission has {len(submission)} rows; expected at most {_ROWS_AN_ID} for each of "
+            f"{len(place)} ids."
         )
-    times = np.bincount(places, minlength=len(expected))
-    if (times > 1).any():
-        raise InvalidSubmission(f"Id {show_id(expected[(times > 1).argmax()])} is there twice. {counts}")
-    if (times == 0).any():
-        missing = show_id(expected[(times == 0).argmax()])
-        raise InvalidSubmission(f"Id {missing} is missing ({_rows(times == 0)} such). {counts}")
-    rows = np.empty(len(expected), dtype=int)
-    rows[places] = np.arange(len(found))
-    return rows
-
-
-def _like(expected: list[str], found: list[str]) -> list[str]:
-    """Return ids with 7.0 written as 7 where every expected one is written so.
-
-    Ids such as 007 or 7.0 among the expected ones are text, to be matched to the letter.
-    """
-    columns = list(zip(*(text.split(_JOINT) for text in expected), strict=True))
-    whole = [all(map(_WHOLE.fullmatch, column)) for column in columns]
-
-    def written_so(text: str) -> str:
-        cells = text.split(_JOINT)
-        if len(cells) != len(whole):  # a cell that holds the joint itself
-            return text
-        return _JOINT.join(
-            plain[1] if is_whole and (plain := _WHOLE_AS_FLOAT.fullmatch(cell)) else cell
-            for cell, is_whole in zip(cells, whole, strict=True)
+    found = Ids(submission, form.id).texts
+    if any(text not in place for text in found):
+        found = written_alike(list(place), found)
+    unknown = np.array([text not in place for text in found], dtype=bool)
+    expected = f"Expected at least one row for each of {len(place)} ids."
+    if unknown.any():
+        name = found[int(unknown.argmax())]
+        hint = zeros_lost(list(place), name)
+        raise InvalidSubmission(
+            f"Id {show_id(name)} is not in the test set ({count_rows(unknown)} such).{hint} {expected}"
         )
+    missing = place.keys() - set(found)
+    if missing:
+        name = show_id(min(missing, key=place.__getitem__))
+        raise InvalidSubmission(f"Id {name} is missing ({len(missing)} such). {expected}")
 
-    return [written_so(text) for text in found]
+    def grouped(ids: list[str], cells: list[str]) -> np.ndarray:
+        groups: list[list[str]] = [[] for _ in place]
+        for text, cell in zip(ids, cells, strict=True):
+            if cell:
+                groups[place[text]].append(cell)
+        return _objects([tuple(group) for group in groups])
 
-
-def _zeros_lost(expected: list[str], found: str) -> str:
-    """Return a hint for 7 where the test set has 007: pandas reads such ids as numbers unless told not to."""
-    for text in expected:
-        if text.lstrip("0") == found and text != found:
-            return f" The test set has {show_id(text)}: read ids as text (dtype=str)."
-    return ""
-
-
-def show_id(text: str) -> str:
-    """Return an id as messages name it, on one line."""
-    shown = "".join(letter if letter.isprintable() else " " for letter in text.replace(_JOINT, ", "))
-    return shown if len(shown) <= 60 else shown[:57] + "..."
-
-
-def _texts(column: Series) -> list[str]:
-    """Return cells as text: whole floats without their .0, missing ones as ""."""
-    values = column.tolist()
-    try:
-        return list(map(str.strip, values))
-    except TypeError:  # not all text
-        return [_cell_text(value) for value in values]
-
-
-def _cell_text(value: object) -> str:
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return "" if _is_missing(value) else str(value).strip()
-
-
-def _is_missing(value: object) -> bool:
-    import pandas as pd
-
-    if isinstance(value, float | np.floating):
-        return bool(np.isnan(value))
-    return value is None or value is pd.NA or value is pd.NaT
+    truth = grouped(listed, cell_texts(answers[target]))
+    predicted = grouped(found, cell_texts(submission[target]))
+    names = list(place)
+    cells = _Cells(target, names)
+    if not metric.allows_blank:
+        cells.refuse(np.array([not group for group in predicted]), "is blank; expected text")
+    first = np.unique([place[text] for text in listed], return_index=True)[1]
+    columns = {
+        name: _needed(answers[name].iloc[first], _Cells(name, names)) for name in metric.needed_columns
+    }
+    return Aligned(truth, predicted, columns, ids, first)
 
 
 # --------------------------------------------------------------------------- values
@@ -212,6 +215,13 @@ class _Cells:
         self.refuse(np.isinf(values), "is infinite or too large; expected a finite number")
         return values
 
+    def labels(self, column: Series, *, whole_numbers: bool) -> np.ndarray:
+        """Return labels that are numbers, as finite floats."""
+        values = self.numbers(column)
+        if whole_numbers:
+            self.refuse(values != np.round(values), "is not a whole number")
+        return values
+
     def _parse(self, column: Series) -> np.ndarray:
         import pandas as pd
 
@@ -231,7 +241,7 @@ class _Cells:
     def refuse(self, bad: np.ndarray, problem: str, *, count: bool = True) -> None:
         """Raise for the first bad row, if there is one."""
         if bad.any():
-            several = f" ({_rows(bad)} such)" if count else ""
+            several = f" ({count_rows(bad)} such)" if count else ""
             raise InvalidSubmission(
                 f"Column {self.name!r} {problem}: at id {show_id(self.ids[int(bad.argmax())])}{several}."
             )
@@ -255,36 +265,59 @@ def _labels(
     truth: Series, predicted: Series, cells: _Cells, *, whole_numbers: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return both columns as labels that compare: numbers if every answer is one (True is 1), else text."""
-    texts, found = _texts(truth), _texts(predicted)
+    if _are_numeric_labels(truth) or (whole_numbers and _is_numeric(truth)):
+        return _trusted(truth, cells), cells.labels(predicted, whole_numbers=whole_numbers)
+    texts, found = cell_texts(truth), cell_texts(predicted)
     known = set(texts)
     if {text.casefold() for text in known} <= _TRUTH_VALUES.keys():
         values = np.array([_TRUTH_VALUES.get(text.casefold(), _number(text)) for text in found])
         cells.refuse(~np.isin(values, (0, 1)), "holds something else than True and False")
         return _trusted(truth, cells), values
     if whole_numbers or all(_is_plain_number(text) for text in known):
-        values = cells.numbers(predicted)
-        if whole_numbers:
-            cells.refuse(values != np.round(values), "is not a whole number")
+        values = cells.labels(predicted, whole_numbers=whole_numbers)
         answers = _trusted(truth, cells)
         if whole_numbers or np.abs(answers).max() < _EXACT:
             return answers, values
-        return np.array(texts, dtype=object), np.array(found, dtype=object)
-    cells.refuse(
-        np.array([text.casefold() in _BLANKS and text not in known for text in found]),
-        "is blank or NaN; expected a label",
-    )
-    return np.array(texts, dtype=object), np.array(found, dtype=object)
+        return _objects(texts), _objects(found)
+    blank = {text for text in set(found) if text.casefold() in _BLANKS and text not in known}
+    if blank:
+        cells.refuse(np.array([text in blank for text in found]), "is blank or NaN; expected a label")
+    return _objects(texts), _objects(found)
+
+
+def _are_numeric_labels(truth: Series) -> bool:
+    """Return whether labels are compared as numbers, at the first look."""
+    return _is_numeric(truth) and bool(truth.abs().max() < _EXACT)
 
 
 def _trusted(column: Series, cells: _Cells) -> np.ndarray:
     """Return an answers' column as finite floats (True is 1); what is wrong with it is our fault."""
-    texts = set() if _is_numeric(column) else {text.casefold() for text in set(_texts(column))}
+    if column.dtype == bool:
+        return column.to_numpy(np.float64)
+    texts = set() if _is_numeric(column) else {text.casefold() for text in set(cell_texts(column))}
     if texts and texts <= _TRUTH_VALUES.keys():
-        return np.array([_TRUTH_VALUES[text.casefold()] for text in _texts(column)])
+        return np.array([_TRUTH_VALUES[text.casefold()] for text in cell_texts(column)])
     try:
         return cells.numbers(column)
     except InvalidSubmission as error:
         raise GradingError(f"The answers are broken: {error}") from error
+
+
+def _needed(column: Series, cells: _Cells) -> np.ndarray:
+    """Return a further column of the answers: finite floats if every cell is a number, text else."""
+    if _is_numeric(column):
+        return _trusted(column, cells)
+    texts = cell_texts(column)
+    distinct = {text.casefold() for text in set(texts)}
+    is_text = not all(text in _TRUTH_VALUES or np.isfinite(_number(text)) for text in distinct - _BLANKS)
+    if is_text and not distinct & _BLANKS:
+        return _objects(texts)
+    return _trusted(column, cells)
+
+
+def _objects(values: Sequence[object]) -> np.ndarray:
+    """Return an array of objects, shape (values,), whatever they are."""
+    return np.fromiter(values, dtype=object, count=len(values))
 
 
 def _is_numeric(column: Series) -> bool:
@@ -315,14 +348,9 @@ def _is_plain_number(text: str) -> bool:
 
 
 def _is_blank(value: object) -> bool:
-    return _is_missing(value) or (isinstance(value, str) and value.strip().casefold() in _BLANKS)
+    return is_missing(value) or (isinstance(value, str) and value.strip().casefold() in _BLANKS)
 
 
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _rows(mask: np.ndarray) -> str:
-    count = int(mask.sum())
-    return f"{count} row{'s' * (count != 1)}"

@@ -86,7 +86,8 @@ def write_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteTask:
                 path, data = path.with_name(path.name + ".xz"), lzma.compress(data, preset=0)
             path.write_bytes(data)
         (folder / "task.yaml").write_text(text)
-        (folder / "description.md").write_text("# Tiny\n\n" + "Predict y from x, ten rows. " * 8 + "\n")
+        listed = "In `train.csv`, `test.csv` and `sample_submission.csv`.\n"
+        (folder / "description.md").write_text("# Tiny\n\n" + "Predict y from x, ten rows. " * 8 + listed)
         write_checksums(folder)
         return folder
 

@@ -54,7 +54,7 @@ def files(train: pd.DataFrame, test: pd.DataFrame, sample: Any = 0.0) -> dict[st
     """Return the files of a task whose hidden part of `test` is y."""
     parts = np.where(np.arange(len(test)) % 3 == 0, "public", "private")
     spread = float(pd.to_numeric(test["y"], errors="coerce").std())
-    board = [f"t{i},{spread * (0.3 + i / 100)},{spread * (0.3 + i / 99)}" for i in range(70)]
+    board = [f"t{i},{spread * (0.3 + i / 143)},{spread * (0.3 + i / 142)}" for i in range(100)]
     return {
         "public/train.csv": csv(train),
         "public/test.csv": csv(test.drop(columns="y")),
@@ -203,7 +203,7 @@ def test_a_sample_submission_that_is_hard_to_beat_is_found(check: Any):
 
 
 def test_a_board_ahead_of_the_answers_is_found(check: Any):
-    board = "team,public_score,private_score\n" + "".join(f"t{i},{i - 1},{i - 1}\n" for i in range(70))
+    board = "team,public_score,private_score\n" + "".join(f"t{i},{i - 1},{i - 1}\n" for i in range(100))
     found = check({"private/leaderboard.csv": board})
     assert "gold_is_best" in failed(found)
     assert "position 2 on the private board" in found["gold_is_best"].detail

@@ -122,7 +122,7 @@ class InProcessSandbox:
     def __init__(self, folder: Path) -> None:
         self.folder, self.sessions = folder, []  # type: Path, list[InProcessSession]
 
-    async def session(self) -> InProcessSession:
+    async def session(self, *data: Path) -> InProcessSession:
         work = self.folder / f"work{len(self.sessions)}"
         work.mkdir()
         self.sessions.append(InProcessSession(work))

@@ -17,14 +17,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from mledojo_env import grading
 from mledojo_env.errors import GradingError, InvalidSubmission, TaskDataError
-from mledojo_env.grading import Grade, Grader, grade_bytes, grade_frame, shared_grader
+from mledojo_env.grading import Grade, Grader, grade_bytes, grade_frame, score_frame, shared_grader
 from mledojo_env.grading_process import WorkerLimits
 from mledojo_env.leaderboard import Medal
-from mledojo_env.task import Task
+from mledojo_env.metrics import BadCell, Metric, Prediction
+from mledojo_env.task import SubmissionFormat, Task
 
 PACKAGE = Path(grading.__file__).parent
 
@@ -333,3 +336,41 @@ def wait_until(holds: Any, timeout_s: float = 10) -> None:
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def _toy_metric() -> Metric:
+    """Share of ids whose cells are right; reads no exclamation mark."""
+
+    def function(y_true: np.ndarray, y_pred: np.ndarray, groups: np.ndarray) -> float:
+        assert groups.shape == (len(y_true), 2)
+        for row, cells in enumerate(y_pred):
+            if "!" in cells:
+                raise BadCell(row, "has a bang")
+        return float(np.mean([truth == cells for truth, cells in zip(y_true, y_pred, strict=True)]))
+
+    return Metric(
+        "toy", True, 1.0, Prediction.TEXT, needs=(("a", "b"),), allows_blank=True, function=function
+    )
+
+
+def test_ids_of_several_rows_of_text():
+    form = SubmissionFormat(id=["id"], targets=["t"], value="text", rows="several")
+    answers = pd.DataFrame({"id": ["1", "2", "1", "3"], "t": ["x", "y", "z", ""], "a": list("ppqq")})
+    answers["b"] = [0, 1, 0, 1]
+    metric = _toy_metric()
+
+    def score(ids: str, cells: list[str]) -> float:
+        return score_frame(pd.DataFrame({"id": list(ids), "t": cells}), answers, form, metric)
+
+    assert score("1213", ["x", "y", "z", ""]) == 1.0
+    assert score("3112", ["", "x", "z", "y"]) == 1.0
+    assert score("3112", ["", "z", "x", "y"]) == pytest.approx(2 / 3)  # the order within an id counts
+    assert score("123", ["x", "y", ""]) == pytest.approx(2 / 3)
+    with pytest.raises(InvalidSubmission, match="'t' has a bang: at id 2"):
+        score("123", ["x", "!", ""])
+    with pytest.raises(InvalidSubmission, match="Id 3 is missing"):
+        score("12", ["x", "y"])
+    with pytest.raises(InvalidSubmission, match="Id 4 is not in the test set"):
+        score("1234", ["x", "y", "", "z"])
+    with pytest.raises(InvalidSubmission, match="at most 100 for each of 3 ids"):
+        score("1" * 1400, ["x"] * 1400)

@@ -107,3 +107,14 @@ def test_boards_of_different_length(tmp_path: Path):
     assert board.private_scores == (2.0, 5.0)
     with pytest.raises(TaskDataError, match="Cannot read"):
         Leaderboard.from_csv(tmp_path / "none.csv", higher_is_better=True)
+
+
+def test_a_board_of_equal_scores_is_a_placeholder(tmp_path: Path):
+    path = tmp_path / "leaderboard.csv"
+    path.write_text("team,public_score,private_score\na,0.0,0.9\nb,0.0,0.5\n")
+    board = Leaderboard.from_csv(path, higher_is_better=True)
+    assert board.public_scores == board.private_scores == (0.9, 0.5)
+    path.write_text("team,public_score,private_score\na,0.3,0.5\nb,0.3,0.5\n")
+    assert Leaderboard.from_csv(path, higher_is_better=True).public_scores == (0.3, 0.3)
+    path.write_text("team,public_score,private_score\na,0.3,0.5\nb,0.4,\n")  # a single team is no placeholder
+    assert Leaderboard.from_csv(path, higher_is_better=True).private_scores == (0.5,)

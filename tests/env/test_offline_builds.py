@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from pathlib import Path
 
@@ -137,11 +138,64 @@ def test_a_vote_returns_labels(data: board.Data) -> None:
     assert set(votes) == {"up", "down"} and len(votes) == 40
 
 
+@pytest.fixture
+def task_folder(tmp_path: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(board, "MIN_TEAMS", 3)
+    build(tmp_path / "task", table)
+    return tmp_path / "task"
+
+
+def test_the_number_of_jobs_changes_who_fits_and_no_byte_of_the_board(
+    task_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted_by = tmp_path / "pids"
+    fitted_by.mkdir()
+
+    def closure(data: board.Data) -> np.ndarray:  # cannot be pickled
+        (fitted_by / str(os.getpid())).touch()
+        return data.x_test["size"].to_numpy()
+
+    members = tuple(board.Fit(board.onehot, Ridge(alpha)) for alpha in (1.0, 9.0))
+    entries = {"blend": board.Blend(members), "ridge": members[0], "closure": closure}
+    boards = []
+    for jobs in ("1", "2"):
+        monkeypatch.setenv("MLEDOJO_BUILD_JOBS", jobs)
+        monkeypatch.setenv("MLEDOJO_BUILD_CACHE", str(tmp_path / f"cache {jobs}"))
+        board.build_leaderboard(task_folder, entries, metric="rmse", target="price")
+        boards.append((task_folder / "private" / "leaderboard.csv").read_bytes())
+    assert boards[0] == boards[1]
+    caches = [sorted(path.name for path in (tmp_path / f"cache {jobs}").rglob("*")) for jobs in ("1", "2")]
+    assert caches[0] == caches[1] and len(caches[0]) == 1 + 4  # the folder and four predictions
+    pids = {int(path.name) for path in fitted_by.iterdir()}
+    assert os.getpid() in pids and len(pids) == 2
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_an_entry_that_fails_stops_the_board(
+    task_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: str
+) -> None:
+    def broken(data: board.Data) -> np.ndarray:
+        raise FloatingPointError("it diverged")
+
+    monkeypatch.setenv("MLEDOJO_BUILD_JOBS", jobs)
+    monkeypatch.setenv("MLEDOJO_BUILD_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(FloatingPointError, match="it diverged") as caught:
+        board.build_leaderboard(task_folder, {"broken": broken}, metric="rmse", target="price")
+    assert jobs == "1" or caught.value.__notes__ == ["This was the entry of 'broken'."]
+
+
+@pytest.mark.parametrize("jobs", ["0", "two", "-1"])
+def test_a_number_of_jobs_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, jobs: str) -> None:
+    monkeypatch.setenv("MLEDOJO_BUILD_JOBS", jobs)
+    with pytest.raises(common.BuildError, match=f"MLEDOJO_BUILD_JOBS is '{jobs}'"):
+        board.build_jobs()
+
+
 # --------------------------------------------------------------------------- what is committed
 
 
 def test_there_are_offline_tasks() -> None:
-    assert len(FOLDERS) >= 12
+    assert len(FOLDERS) >= 42
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)

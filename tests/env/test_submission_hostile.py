@@ -90,7 +90,7 @@ def test_reading_tasks_is_not_charged_to_the_last_submission(tiny: Task):
             grader.grade_sync(tiny, b"id,y\n100,0\n")
         worker = grader._worker
         assert worker is not None
-        request = {"op": "load", "folder": str(tiny.folder), "cache": str(cache_root())}
+        request = {"op": "load", "folder": str(tiny.folder), "variant": "", "cache": str(cache_root())}
         end = cpu_seconds(worker.pid) + 2  # the kernel counts whole seconds
         while cpu_seconds(worker.pid) < end:
             assert "failed" not in worker.ask({**request, "key": "again"})
