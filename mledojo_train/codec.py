@@ -40,6 +40,7 @@ class Codec(Protocol):
 
     name: str
     tools: list[Tool] | None  # for the chat template, if it is to render them
+    endings: tuple[str, ...]  # an action ends with one of these, though not all of these end one
 
     def instructions(self) -> str:
         """Return the part of the system prompt that explains how to write an action."""
@@ -57,12 +58,17 @@ class Codec(Protocol):
         """Read the one action of a reply."""
         ...
 
+    def is_over(self, reply: str) -> bool:
+        """Whether a reply in the making holds a whole action, so that nothing needs to follow it."""
+        ...
+
 
 class FencedCodec:
     """Actions as fenced blocks: the info string names the action, the body is its argument."""
 
     name = "fenced"
     tools: list[Tool] | None = None
+    endings = ("```\n",)
 
     def instructions(self) -> str:
         """Return how to write an action, with one example."""
@@ -116,11 +122,19 @@ class FencedCodec:
             )
         return MalformedAction("found no fenced block; write one action as ```execute_code ... ```.")
 
+    def is_over(self, reply: str) -> bool:
+        """Whether an action's block is closed, by a line that is itself ended: a longer fence may follow."""
+        if not reply.endswith("\n") or len(reply) > MAX_REPLY_CHARS:
+            return len(reply) > MAX_REPLY_CHARS
+        blocks, _ = _fenced_blocks(_visible(reply))
+        return any(head and head[0] in _NAMES for head, _ in blocks)
+
 
 class ToolCallCodec:
     """Actions as the chat template's own tool calls, in the widespread `<tool_call>` JSON form."""
 
     name = "tools"
+    endings = ("</tool_call>",)
 
     def __init__(self) -> None:
         code = {"code": {"type": "string", "description": "A complete Python script."}}
@@ -182,6 +196,10 @@ class ToolCallCodec:
             return MalformedAction(f"the tool call is not valid JSON: {error}.")
         return self.from_call(call)
 
+    def is_over(self, reply: str) -> bool:
+        """Whether a tool call is closed."""
+        return len(reply) > MAX_REPLY_CHARS or "</tool_call>" in _visible(reply)
+
     @staticmethod
     def from_call(call: object) -> Action | MalformedAction:
         """Read an action from a decoded call: {"name": ..., "arguments": {...}}."""
@@ -222,6 +240,11 @@ def make_codec(name: str) -> Codec:
             f"Unknown action format {name!r}; expected {' or '.join(codecs)}.{did_you_mean(name, codecs)}"
         )
     return codecs[name]()
+
+
+def _visible(reply: str) -> str:
+    """Return a reply without its thinking, also where that has not ended yet."""
+    return _THINKING.sub("", reply).partition("<think>")[0]
 
 
 def _problem_with_text(reply: str) -> str:

@@ -1,5 +1,5 @@
 """Generators: where a policy's tokens come from."""
 
-from mledojo_train.generation.base import Completion, Generator, Sampling
+from mledojo_train.generation.base import Completion, Generator, Sampling, StopRule
 
-__all__ = ["Completion", "Generator", "Sampling"]
+__all__ = ["Completion", "Generator", "Sampling", "StopRule"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,15 +33,41 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Completion:
-    """A sampled turn: ids with the end-of-turn token, if it was reached, and log-probs of the same length."""
+    """A sampled turn.
+
+    `token_ids` hold the end-of-turn token, if it was reached; `logprobs` are of the same length, under the
+    distribution that was sampled from. `version` counts the weight updates that its policy had seen.
+    """
 
     token_ids: list[int]
     logprobs: list[float]
+    version: int = 0
+
+
+@dataclass(frozen=True)
+class StopRule:
+    """When a turn is over before its end-of-turn token: once its text holds a whole action.
+
+    `is_over` decides on the text so far (special tokens left out). It can turn true only with a token that
+    completes one of `strings`, so that a generator need not ask after every token.
+    """
+
+    strings: tuple[str, ...]
+    is_over: Callable[[str], bool]
 
 
 class Generator(Protocol):
-    """Samples one turn after a prompt of token ids."""
+    """Samples turns for many episodes at once. Used from one event loop at a time."""
 
-    async def generate(self, prompt_ids: Sequence[int], max_new_tokens: int) -> Completion:
-        """Return a completion of at most `max_new_tokens` tokens."""
+    generated_tokens: int  # so far
+    busy_s: float  # wall clock in which at least one request was being generated
+
+    async def generate(
+        self, prompt_ids: Sequence[int], max_new_tokens: int, stop: StopRule | None = None
+    ) -> Completion:
+        """Return a completion of at most `max_new_tokens` tokens; cancelling the call frees its place."""
+        ...
+
+    def close(self) -> None:
+        """Release threads and connections; safe to call again."""
         ...
