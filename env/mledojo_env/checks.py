@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mledojo_env.baseline import Tables, is_number, predict, predicts_classes, predicts_probabilities
-from mledojo_env.catalog import SPLITS, list_tasks, read_split, tasks_root
+from mledojo_env.catalog import SPLITS, list_tasks, load_task, read_split, tasks_root
 from mledojo_env.duplicates import find_duplicates
 from mledojo_env.errors import MLEDojoError
 from mledojo_env.grading import Grade, grade_frame, public_private
 from mledojo_env.lookup import find_in_packages
+from mledojo_env.overlap import Contents, find_shared_rows, read_contents
 from mledojo_env.prepare.run import check_recipe
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def check_splits() -> list[Finding]:
         _none("split_ids_known", unknown, "in a split, but there is no such task"),
         _none("split_as_task_says", astray, "not in the split that its task.yaml names"),
         _none("split_sources_disjoint", _shared_sources(), "a source of both train and benchmark"),
+        _none("split_rows_disjoint", _shared_rows(), "rows of the benchmark that training sees"),
     ]
 
 
@@ -383,3 +385,12 @@ def _shared_sources() -> list[str]:
         name = " ".join(read_facts(entry.folder).source.name.casefold().split())
         splits_of.setdefault(name, set()).add(entry.split)
     return sorted(name for name, splits in splits_of.items() if len(splits) > 1)
+
+
+def _shared_rows() -> list[str]:
+    """Return where bundled tasks of the benchmark hold rows of bundled tasks that are trained on."""
+    contents: dict[str, list[Contents]] = {split: [] for split in SPLITS}
+    for entry in list_tasks():
+        if entry.ready and entry.source == "offline" and entry.folder.is_relative_to(tasks_root()):
+            contents[entry.split].append(read_contents(entry.id, load_task(entry.id).public_dir))
+    return find_shared_rows(contents["benchmark"], contents["train"])

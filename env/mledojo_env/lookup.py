@@ -9,7 +9,7 @@ from __future__ import annotations
 import bz2
 import gzip
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -35,7 +35,7 @@ _DIGITS = 6  # that count when numbers are compared
 class Found:
     """Where rows of a task were found."""
 
-    file: str  # below site-packages
+    file: str  # below site-packages, or the name of the table
     rows: int  # of the task's
 
 
@@ -48,13 +48,30 @@ def find_in_packages(table: DataFrame) -> Found | None:
     Returns:
         The file that has most of them, if it has more than half; else None.
     """
+    return find_rows(table, _tables())
+
+
+def find_rows(table: DataFrame, known: Iterable[tuple[str, np.ndarray]]) -> Found | None:
+    """Return which of the known tables (a name and its numbers, from `numbers_of`) has most of a table's rows.
+
+    None, if no table has more than half of them.
+    """
     best: Found | None = None
     columns = _telling_columns(table)
-    for name, known in _tables():
-        rows = _rows_in(columns, known, len(table))
+    for name, numbers in known:
+        rows = _rows_in(columns, numbers, len(table))
         if rows > len(table) / 2 and (best is None or rows > best.rows):
             best = Found(name, rows)
     return best
+
+
+def numbers_of(table: DataFrame) -> np.ndarray:
+    """Return the columns of a table that tell it from another, rounded; numbers, shape (rows, columns)."""
+    import pandas as pd
+
+    columns = (pd.to_numeric(table[name], errors="coerce").to_numpy(float) for name in table.columns)
+    useful = [column for column in columns if len(np.unique(column[np.isfinite(column)])) >= _FEWEST_VALUES]
+    return _rounded(np.array(useful).T if useful else np.empty((len(table), 0)))
 
 
 def _rows_in(columns: list[np.ndarray], known: np.ndarray, rows: int) -> int:
@@ -63,12 +80,13 @@ def _rows_in(columns: list[np.ndarray], known: np.ndarray, rows: int) -> int:
     for cells in columns:
         for place in range(known.shape[1]):
             values = known[:, place]
-            if len(np.unique(values)) >= _FEWEST_VALUES and np.isin(cells, values).mean() >= _SHARED:
+            if np.isin(cells, values).mean() >= _SHARED:
                 pairs.append((cells, values))
     most = 0
     for (one, known_one), (other, known_other) in combinations(pairs, 2):
         if one is not other and known_one is not known_other:
-            there = {*zip(known_one.tolist(), known_other.tolist(), strict=True)}
+            near = np.isin(known_one, one)
+            there = {*zip(known_one[near].tolist(), known_other[near].tolist(), strict=True)}
             by_chance = _count(
                 one, np.roll(other, len(other) // 2), there
             )  # small numbers go with each other
@@ -120,10 +138,9 @@ def _read_all() -> Iterator[tuple[str, np.ndarray]]:
         cells = [line.split(",") if comma else line.split() for line in lines]
         width, _ = Counter(map(len, cells)).most_common(1)[0] if cells else (0, 0)
         rows = [row for row in cells if len(row) == width]  # without a first line that counts the others
-        numbers = pd.DataFrame(rows).apply(pd.to_numeric, errors="coerce").to_numpy(float)
-        useful = [column for column in numbers.T if len(np.unique(column[np.isfinite(column)])) > 1]
-        if len(useful) > 1:
-            yield name, _rounded(np.array(useful).T)
+        numbers = numbers_of(pd.DataFrame(rows))
+        if numbers.shape[1] > 1:
+            yield name, numbers
 
 
 def _opened(path: Path) -> IO[str]:
