@@ -68,7 +68,7 @@ class FencedCodec:
 
     name = "fenced"
     tools: list[Tool] | None = None
-    endings = ("```\n",)
+    endings: tuple[str, ...] = ("```\n",)
 
     def instructions(self) -> str:
         """Return how to write an action, with one example."""
@@ -134,7 +134,7 @@ class ToolCallCodec:
     """Actions as the chat template's own tool calls, in the widespread `<tool_call>` JSON form."""
 
     name = "tools"
-    endings = ("</tool_call>",)
+    endings: tuple[str, ...] = ("</tool_call>",)
 
     def __init__(self) -> None:
         code = {"code": {"type": "string", "description": "A complete Python script."}}

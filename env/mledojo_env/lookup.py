@@ -52,7 +52,7 @@ def find_in_packages(table: DataFrame) -> Found | None:
 
 
 def find_rows(table: DataFrame, known: Iterable[tuple[str, np.ndarray]]) -> Found | None:
-    """Return which of the known tables (a name and its numbers, from `numbers_of`) has most of a table's rows.
+    """Return which known table (a name, and its numbers by `numbers_of`) has most of the rows of a table.
 
     None, if no table has more than half of them.
     """

@@ -103,9 +103,8 @@ def _near(rows: Any, others: Any, threshold: float) -> int:
 
 def _long_texts(table: DataFrame) -> Any:
     """Return vectors of a table's texts, a row's together; None if they are short or missing."""
-    from sklearn.feature_extraction.text import HashingVectorizer
-
     from pandas.api.types import is_numeric_dtype
+    from sklearn.feature_extraction.text import HashingVectorizer
 
     columns = [table[name].fillna("").astype(str) for name in table if not is_numeric_dtype(table[name])]
     texts = [" ".join(cells) for cells in zip(*columns, strict=True)]

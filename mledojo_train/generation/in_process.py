@@ -16,12 +16,14 @@ import torch
 from transformers import (
     LogitsProcessor,
     LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
 )
 
-from mledojo_train.generation.base import Completion, Sampling
+from mledojo_train.generation.base import Completion, Sampling, StopRule
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 class _Request:
     prompt_ids: list[int]
     max_new_tokens: int
+    stop: StopRule | None
     answer: asyncio.Future[Completion]
 
 
@@ -38,13 +41,20 @@ class TransformersGenerator:
     """Batches the requests of many episodes into calls of `model.generate`.
 
     One generator belongs to one event loop at a time. The model is used from a worker thread, one batch after
-    another, so that the loop goes on serving executions meanwhile.
+    another, so that the loop goes on serving executions meanwhile. `version` is what its completions say of
+    the weights that made them.
     """
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sampling: Sampling
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        sampling: Sampling,
+        *,
+        version: int = 0,
     ) -> None:
-        self._model, self._sampling = model, sampling
+        self._model, self._tokenizer, self._sampling = model, tokenizer, sampling
+        self._version = version
         self._eos = _stop_ids(model, tokenizer)
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self._eos[0]
         self._waiting: list[_Request] = []
@@ -55,10 +65,12 @@ class TransformersGenerator:
         self.generated_tokens = 0
         self.busy_s = 0.0
 
-    async def generate(self, prompt_ids: Sequence[int], max_new_tokens: int) -> Completion:
+    async def generate(
+        self, prompt_ids: Sequence[int], max_new_tokens: int, stop: StopRule | None = None
+    ) -> Completion:
         """Return a completion of at most `max_new_tokens` tokens, sampled in a batch with other requests."""
         answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Request(list(prompt_ids), max_new_tokens, answer))
+        self._waiting.append(_Request(list(prompt_ids), max_new_tokens, stop, answer))
         if self._server is None or self._server.done():
             self._server = asyncio.create_task(self._serve())
         return await answer
@@ -109,6 +121,7 @@ class TransformersGenerator:
         model: Any = self._model  # `generate` is untyped
         device = model.device
         record = _RecordLogprobs()
+        over = _TurnsOver(self._tokenizer, longest, batch)
         with torch.no_grad():
             output = model.generate(
                 input_ids=ids.to(device),
@@ -118,6 +131,7 @@ class TransformersGenerator:
                 pad_token_id=self._pad,
                 # transformers runs given processors before its own warpers: bring ours along, record last.
                 logits_processor=LogitsProcessorList([*self._warpers(), record]),
+                stopping_criteria=StoppingCriteriaList([over]),
                 do_sample=self._sampling.temperature > 0,
                 temperature=1.0,
                 top_k=0,
@@ -126,8 +140,8 @@ class TransformersGenerator:
         new = output[:, longest:].cpu()
         logprobs = record.finish(output).cpu()
         return [
-            self._cut(new[row].tolist(), logprobs[row].tolist(), request.max_new_tokens)
-            for row, request in enumerate(batch)
+            self._cut(new[row].tolist(), logprobs[row].tolist(), over.lengths[row])
+            for row in range(len(batch))
         ]
 
     def _warpers(self) -> list[LogitsProcessor]:
@@ -142,10 +156,50 @@ class TransformersGenerator:
         return warpers
 
     def _cut(self, ids: list[int], logprobs: list[float], limit: int) -> Completion:
-        """Drop what follows the end-of-turn token or the request's own limit."""
+        """Drop what follows the end-of-turn token or the row's own end."""
         end = next((i + 1 for i, token in enumerate(ids) if token in self._eos), len(ids))
         end = min(end, limit)
-        return Completion(ids[:end], logprobs[:end])
+        return Completion(ids[:end], logprobs[:end], self._version)
+
+
+class _TurnsOver(StoppingCriteria):
+    """Ends a row with its own token limit, or once its stop rule says that its turn is over.
+
+    `lengths` are how many tokens of each row count.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, prompt_length: int, batch: list[_Request]) -> None:
+        self._tokenizer, self._start = tokenizer, prompt_length
+        self._rules = [request.stop for request in batch]
+        self._limits = [request.max_new_tokens for request in batch]
+        self._texts: dict[int, str] = {}  # of tokens that were seen
+        self._tails = [""] * len(batch)
+        self._is_over = [False] * len(batch)
+        self.lengths = list(self._limits)
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        length = input_ids.shape[1] - self._start
+        for row, token in enumerate(input_ids[:, -1].tolist()):
+            if self._is_over[row]:
+                continue
+            if length >= self._limits[row] or self._completes(row, token, input_ids):
+                self._is_over[row], self.lengths[row] = True, min(length, self._limits[row])
+        return torch.tensor(self._is_over, device=input_ids.device)
+
+    def _completes(self, row: int, token: int, input_ids: torch.Tensor) -> bool:
+        rule = self._rules[row]
+        if rule is None:
+            return False
+        if token not in self._texts:
+            self._texts[token] = str(self._tokenizer.decode([token]))
+        text = self._texts[token]
+        reach = max(map(len, rule.strings))
+        tail = self._tails[row] + text
+        self._tails[row] = tail[-reach:]
+        if not any(string in tail for string in rule.strings):
+            return False
+        ids = input_ids[row, self._start :].tolist()
+        return rule.is_over(str(self._tokenizer.decode(ids, skip_special_tokens=True)))
 
 
 class _RecordLogprobs(LogitsProcessor):

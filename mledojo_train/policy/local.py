@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mledojo_env import Observation, Task
 from mledojo_env.errors import ConfigError
 from mledojo_train.codec import Codec, Message
-from mledojo_train.generation import Generator, Sampling
+from mledojo_train.generation import Generator, Sampling, StopRule
 from mledojo_train.generation.in_process import TransformersGenerator
 from mledojo_train.policy.base import Reply, TokenRecord
 from mledojo_train.policy.checkpoint import check_model_path
@@ -66,6 +66,7 @@ class ModelActor:
     ) -> None:
         self._generator, self._codec, self._tokens = generator, codec, tokens
         self._max_new_tokens, self._max_tokens = max_new_tokens, max_tokens
+        self._stop = StopRule(codec.endings, codec.is_over)
         self._started = False
 
     async def act(self, observation: Observation) -> Reply:
@@ -78,7 +79,7 @@ class ModelActor:
             message: Message = {"role": "assistant", "content": ""}
             return Reply(message, self._codec.parse(""), out_of_tokens=True)
         began = time.monotonic()
-        completion = await self._generator.generate(self._tokens.ids, room)
+        completion = await self._generator.generate(self._tokens.ids, room, self._stop)
         text = self._tokens.add_completion(completion.token_ids, completion.logprobs)
         return Reply(
             {"role": "assistant", "content": text}, self._codec.parse(text), time.monotonic() - began

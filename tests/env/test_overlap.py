@@ -1,4 +1,4 @@
-"""Rows that two tasks share are found under other names, in another order, and when they are only nearly the same."""
+"""Rows that two tasks share are found under any name, in any order, and when they are nearly the same."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ print(json.dumps({"files": count, "suspicious": suspicious, "packages": found}))
 
 def _giveaways() -> set[str]:
     """Return names of the tasks' data files and folders that would give a copy away."""
-    names = {path.name for path in (tasks_root() / "offline").iterdir() if path.is_dir()}
+    names = {facts.parent.name for facts in (tasks_root() / "offline").glob("*/task.yaml")}
     return names | {"answers.csv", "answers.csv.xz", "leaderboard.csv"}
 
 
