@@ -1,8 +1,9 @@
 """The rollout engine: many episodes at once, generation and execution overlapped.
 
 Each episode is a coroutine that alternates between its policy and its environment. The policy's generator
-batches whatever episodes are ready; the sandbox runs as many scripts at a time as it has room for.
-Collecting, GRPO and evaluation all run through here.
+batches whatever episodes are ready; a gate lets as many scripts run at a time as the machine has room for.
+Nobody waits for the slowest: an episode that is late is cut. Collecting, GRPO and evaluation all run through
+here.
 """
 
 from __future__ import annotations
@@ -17,22 +18,33 @@ from mledojo_env.actions import Action
 from mledojo_env.errors import ConfigError, GradingError, SandboxError, SandboxUnavailable
 from mledojo_env.sandbox.base import Sandbox
 from mledojo_train.codec import Codec
+from mledojo_train.gate import ExecutionGate, GateSettings
+from mledojo_train.gated_sandbox import GatedSandbox
 from mledojo_train.policy.base import Actor, Policy, Reply
 from mledojo_train.prompts import PromptStyle, opening
+from mledojo_train.rollout_metrics import BusyClock, rollout_figures
 from mledojo_train.trajectory import Step, Trajectory
 
 
 @dataclass(frozen=True)
 class EpisodeSpec:
-    """What to play: a task and the seed that scripts and scripted agents see."""
+    """What to play: a task and the seed that scripts and scripted agents see.
+
+    Episodes of a `group` share a deadline and take turns with other groups; empty: the task's own group.
+    """
 
     task: str
     seed: int
+    group: str = ""
 
 
 @dataclass(frozen=True)
 class EpisodeOptions:
-    """How an episode is played; the same for collecting, training and evaluating."""
+    """How an episode is played; the same for collecting, training and evaluating.
+
+    Deadlines are wall clock, everything included: of an episode, of a group since its first episode began, of
+    a whole rollout since it began. Who is late is cut: truncated, with what it has so far. None: no deadline.
+    """
 
     max_steps: int = 15
     max_seconds: float = 3600.0  # wall-clock of an episode's actions
@@ -42,24 +54,50 @@ class EpisodeOptions:
     prompt_style: PromptStyle = "full"
     max_feedback_chars: int = 4000
     max_concurrent_episodes: int = 64
+    episode_deadline_s: float | None = None
+    group_deadline_s: float | None = None
+    rollout_deadline_s: float | None = None
 
     def __post_init__(self) -> None:
-        if self.max_steps < 1 or self.max_seconds <= 0 or self.max_concurrent_episodes < 1:
-            raise ValueError(
-                f"max_steps {self.max_steps}, max_seconds {self.max_seconds}, max_concurrent_episodes "
-                f"{self.max_concurrent_episodes}: all must be above 0."
-            )
+        for name in ("max_steps", "max_seconds", "max_concurrent_episodes"):
+            _check_above_zero(name, getattr(self, name))
+        for name in ("episode_deadline_s", "group_deadline_s", "rollout_deadline_s"):
+            if getattr(self, name) is not None:
+                _check_above_zero(name, getattr(self, name))
+
+
+def _check_above_zero(name: str, value: float) -> None:
+    if not value > 0:
+        raise ValueError(f"{name} is {value}; expected more than 0.")
 
 
 class RolloutEngine:
-    """Plays episodes of a policy in a sandbox."""
+    """Plays episodes of a policy in a sandbox.
+
+    Args:
+        sandbox: Where scripts run.
+        codec: How actions are written.
+        options: How episodes are played.
+        gate: How many scripts run at a time; what suits the machine by default.
+        config_hash: What the trajectories say of the run's configuration.
+
+    `figures` are those of the last run, see `rollout_figures`.
+    """
 
     def __init__(
-        self, sandbox: Sandbox, codec: Codec, options: EpisodeOptions, *, config_hash: str = ""
+        self,
+        sandbox: Sandbox,
+        codec: Codec,
+        options: EpisodeOptions,
+        *,
+        gate: GateSettings | None = None,
+        config_hash: str = "",
     ) -> None:
         self._sandbox, self._codec, self._options = sandbox, codec, options
+        self._gate_settings = gate or GateSettings.for_machine()
         self._config_hash = config_hash
         self._tasks: dict[str, Task] = {}
+        self.figures: dict[str, float] = {}
 
     def task(self, task_id: str) -> Task:
         """Return a task, loaded once."""
@@ -75,18 +113,20 @@ class RolloutEngine:
     ) -> list[Trajectory]:
         """Play every spec and return the trajectories in the same order.
 
-        An episode that we broke comes back with `error` set. `on_episode` is called as each one ends, in the
-        order of ending. Cancelling the call ends every episode and its executions.
+        An episode that we broke comes back with `error` set, one that was late with the stop reason
+        "deadline". `on_episode` is called as each one ends, in the order of ending. Cancelling the call ends
+        every episode and its executions.
 
         Raises:
             SandboxUnavailable: If this machine cannot isolate code at all.
             SandboxError: If every single episode broke: going on would train on nothing.
         """
-        gate = asyncio.Semaphore(self._options.max_concurrent_episodes)
+        places = asyncio.Semaphore(self._options.max_concurrent_episodes)
+        rollout = _Rollout(self._options, ExecutionGate(self._gate_settings))
 
         async def play(spec: EpisodeSpec) -> Trajectory:
-            async with gate:
-                trajectory = await self._episode(policy, spec)
+            async with places:
+                trajectory = await self._episode(policy, spec, rollout)
             if on_episode:
                 on_episode(trajectory)
             return trajectory
@@ -94,12 +134,13 @@ class RolloutEngine:
         async with _cancel_on_error() as group:
             running = [group.create_task(play(spec)) for spec in specs]
         trajectories = [task.result() for task in running]
+        self.figures = rollout_figures(trajectories, rollout.clock, rollout.gate.waits)
         broken = [trajectory for trajectory in trajectories if trajectory.broken]
         if trajectories and len(broken) == len(trajectories):
             raise SandboxError(f"All {len(broken)} episodes broke on our side; the first: {broken[0].error}")
         return trajectories
 
-    async def _episode(self, policy: Policy, spec: EpisodeSpec) -> Trajectory:
+    async def _episode(self, policy: Policy, spec: EpisodeSpec, rollout: _Rollout) -> Trajectory:
         options = self._options
         task = self.task(spec.task)
         conversation = opening(task, self._codec, options.prompt_style, options.max_steps)
@@ -108,7 +149,7 @@ class RolloutEngine:
         actor = policy.start(task, conversation, spec.seed)
         env = MLEDojoEnv(
             task,
-            sandbox=self._sandbox,
+            sandbox=GatedSandbox(self._sandbox, rollout.gate, rollout.clock, spec.group or task.id, task.id),
             max_steps=options.max_steps,
             max_seconds=options.max_seconds,
             execute_timeout_s=options.execute_timeout_s,
@@ -117,8 +158,14 @@ class RolloutEngine:
             max_feedback_chars=options.max_feedback_chars,
         )
         began = time.monotonic()
+        deadline = asyncio.timeout_at(rollout.deadline(spec.group or task.id))
         try:
-            await self._play(env, actor, spec.seed, trajectory)
+            async with deadline:
+                await self._play(env, actor, spec.seed, trajectory, rollout.clock)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            trajectory.truncated, trajectory.stop_reason = True, "deadline"
         except SandboxUnavailable:
             raise
         except (SandboxError, GradingError) as error:
@@ -133,12 +180,16 @@ class RolloutEngine:
             trajectory.mask, trajectory.logprobs = tokens.mask, tokens.logprobs
         return trajectory
 
-    async def _play(self, env: MLEDojoEnv, actor: Actor, seed: int, trajectory: Trajectory) -> None:
-        """Alternate between actor and environment until the episode ends."""
-        observation, _ = await env.areset(seed=seed)
+    async def _play(
+        self, env: MLEDojoEnv, actor: Actor, seed: int, trajectory: Trajectory, clock: BusyClock
+    ) -> None:
+        """Alternate between actor and environment until the episode ends; the record is whole at any time."""
         trajectory.reward = 0.0
+        observation, _ = await env.areset(seed=seed)
+        trajectory.result = env.episode_result()
         while not (trajectory.terminated or trajectory.truncated):
-            reply = await actor.act(observation)
+            with clock.during("generate"):
+                reply = await actor.act(observation)
             if reply.out_of_tokens:
                 trajectory.truncated, trajectory.stop_reason = True, "tokens"
                 break
@@ -147,6 +198,7 @@ class RolloutEngine:
             step = _step(reply, observation, reward)
             step.execute_s, step.run_s = time.monotonic() - began, info["exec"].get("wall_s", 0.0)
             trajectory.steps.append(step)
+            trajectory.result = env.episode_result()
             trajectory.reward += reward
             trajectory.terminated, trajectory.truncated = terminated, truncated
             trajectory.messages.append(reply.message)
@@ -156,7 +208,30 @@ class RolloutEngine:
                 trajectory.stop_reason = "steps" if observation.steps_left == 0 else "seconds"
             else:
                 trajectory.messages.append(self._codec.observation(observation.to_text()))
-        trajectory.result = env.episode_result()
+
+
+class _Rollout:
+    """What the episodes of one run share."""
+
+    def __init__(self, options: EpisodeOptions, gate: ExecutionGate) -> None:
+        self._options, self.gate, self.clock = options, gate, BusyClock()
+        self._began = asyncio.get_running_loop().time()
+        self._groups: dict[str, float] = {}  # when the first episode of each began
+
+    def deadline(self, group: str) -> float | None:
+        """Return when an episode that begins now is cut, by the event loop's clock."""
+        now = asyncio.get_running_loop().time()
+        options = self._options
+        ends = [
+            since + seconds
+            for since, seconds in (
+                (now, options.episode_deadline_s),
+                (self._groups.setdefault(group, now), options.group_deadline_s),
+                (self._began, options.rollout_deadline_s),
+            )
+            if seconds is not None
+        ]
+        return min(ends, default=None)
 
 
 def _step(reply: Reply, observation: Observation, reward: float) -> Step:
@@ -170,6 +245,7 @@ def _step(reply: Reply, observation: Observation, reward: float) -> Step:
         reward=reward,
         generate_s=reply.generate_s,
         execute_s=0.0,
+        policy_version=reply.policy_version,
     )
 
 
@@ -201,7 +277,7 @@ def spread(tasks: Sequence[str], episodes: int, seed: int) -> list[EpisodeSpec]:
     if not tasks:
         raise ConfigError("No tasks to play. List them: mledojo-train tasks list")
     return [
-        EpisodeSpec(task, seed * 1_000_000 + place * 10_000 + episode)
+        EpisodeSpec(task, seed * 1_000_000 + place * 10_000 + episode, task)
         for place, task in enumerate(tasks)
         for episode in range(episodes)
     ]

@@ -29,6 +29,7 @@ class Step:
     generate_s: float  # wall clock from request to reply, waiting for a batch included
     execute_s: float  # wall clock of the environment's step, waiting for a place in the sandbox included
     run_s: float = 0.0  # wall clock of the script itself
+    policy_version: int = 0  # weight updates that the policy had seen
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Trajectory:
     reward: float | None = None
     terminated: bool = False
     truncated: bool = False
-    stop_reason: str = ""  # terminated | steps | seconds | tokens | error
+    stop_reason: str = ""  # terminated | steps | seconds | tokens | deadline | error
     result: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     prompt_ids: list[int] = field(default_factory=list)

@@ -14,13 +14,14 @@ class Reply:
     """One turn of the policy: what it wrote, and the action read from it.
 
     `generate_s` is the wall-clock time from request to reply. `out_of_tokens` says that the episode's token
-    budget leaves no room for another turn.
+    budget leaves no room for another turn. `policy_version` counts the weight updates before it.
     """
 
     message: Message
     action: Action | MalformedAction
     generate_s: float = 0.0
     out_of_tokens: bool = False
+    policy_version: int = 0
 
 
 @dataclass(frozen=True)

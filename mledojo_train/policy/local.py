@@ -82,7 +82,10 @@ class ModelActor:
         completion = await self._generator.generate(self._tokens.ids, room, self._stop)
         text = self._tokens.add_completion(completion.token_ids, completion.logprobs)
         return Reply(
-            {"role": "assistant", "content": text}, self._codec.parse(text), time.monotonic() - began
+            {"role": "assistant", "content": text},
+            self._codec.parse(text),
+            time.monotonic() - began,
+            policy_version=completion.version,
         )
 
     def tokens(self) -> TokenRecord:

@@ -122,3 +122,34 @@ def test_a_structured_tool_call_reads_back() -> None:
 def test_unknown_format_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'fenced'"):
         make_codec("fence")
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("```execute_code\nx = 1\n```\n", True),
+        ("```execute_code\nx = 1\n```", False),  # a longer fence may be in the making
+        ("```python\nx = 1\n```\n", False),  # an example, not an action
+        ("````execute_code\n```\nx\n```\n", False),
+        ("````execute_code\n```\nx\n```\n````\n", True),
+        ("<think>\n```reset\n```\n", False),  # still thinking
+        ("<think>\n```reset\n```\n</think>\n```reset\n```\n", True),
+        ("", False),
+        ("x" * (MAX_REPLY_CHARS + 1), True),
+    ],
+)
+def test_a_fenced_reply_is_over_once_an_action_is_closed(reply: str, expected: bool) -> None:
+    assert FENCED.is_over(reply) is expected
+
+
+def test_a_tool_reply_is_over_once_a_call_is_closed() -> None:
+    assert TOOLS.is_over('Hm.<tool_call>{"name": "reset"}</tool_call>')
+    assert not TOOLS.is_over('<tool_call>{"name": "reset"}')
+    assert not TOOLS.is_over('<think><tool_call>{"name": "reset"}</tool_call>')
+
+
+@given(st.text(), st.sampled_from(["fenced", "tools"]))
+def test_over_takes_one_of_the_endings_and_never_crashes(reply: str, name: str) -> None:
+    codec = FENCED if name == "fenced" else TOOLS
+    if codec.is_over(reply):
+        assert any(ending in reply for ending in codec.endings) or len(reply) > MAX_REPLY_CHARS

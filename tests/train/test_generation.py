@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 import torch
 
-from mledojo_train.generation import Sampling
-from mledojo_train.generation.in_process import TransformersGenerator
+from mledojo_train.codec import FencedCodec
+from mledojo_train.generation import Sampling, StopRule
+from mledojo_train.generation.in_process import TransformersGenerator, _Request, _TurnsOver
 
 
 def generate(
@@ -65,3 +66,36 @@ def test_a_model_that_fails_fails_its_requests_and_not_the_loop(nano: tuple[Any,
 def test_impossible_sampling_is_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
         Sampling(**bad)  # type: ignore[arg-type]
+
+
+def test_a_turn_ends_with_its_action(nano: tuple[Any, Any]) -> None:
+    """Rows stop by themselves, each at its own token, and what counts is decoded as the action."""
+    _, tokenizer = nano
+    said = ["```reset\n```\nand so on, and so on", "```python\nx\n```\n```reset\n```\nmore"]
+    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in said]
+    codec = FencedCodec()
+    stop = StopRule(codec.endings, codec.is_over)
+    over = _TurnsOver(tokenizer, 0, [_Request([], 100, stop, None) for _ in said])  # type: ignore[arg-type]
+    for length in range(1, max(map(len, ids)) + 1):
+        rows = torch.tensor([row[:length] + row[-1:] * (length - len(row)) for row in ids])
+        over(rows, None)
+    ends = [tokenizer.decode(row[:end]) for row, end in zip(ids, over.lengths, strict=True)]
+    for end, text in zip(ends, said, strict=True):
+        assert text.startswith(end) and codec.is_over(end)
+        assert len(end) - end.rindex("```") <= len("```\n")
+
+
+def test_a_row_ends_at_its_own_limit_while_others_go_on(nano: tuple[Any, Any]) -> None:
+    model, tokenizer = nano
+    generator = TransformersGenerator(model, tokenizer, Sampling(temperature=1.0), version=7)
+
+    async def both() -> list[Any]:
+        return await asyncio.gather(generator.generate([5, 9], 2), generator.generate([5, 9, 4], 12))
+
+    try:
+        short, long = asyncio.run(both())
+    finally:
+        generator.close()
+    assert len(short.token_ids) == len(short.logprobs) <= 2 < 12
+    assert len(long.token_ids) == len(long.logprobs) <= 12
+    assert short.version == long.version == 7

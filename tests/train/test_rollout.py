@@ -48,7 +48,7 @@ class Script:
         return Script(*self.actions)
 
     async def act(self, observation: Observation) -> Reply:
-        action, *rest = self.actions
+        action, *rest = self.actions or (MalformedAction("out of actions"),)
         self.actions = tuple(rest)
         if isinstance(action, Exception):
             raise action
@@ -139,6 +139,38 @@ def test_cancelling_ends_every_episode_and_its_scripts(sandbox: Any) -> None:
         return asyncio.get_running_loop().time() - began
 
     assert asyncio.run(start_and_cancel()) < 3
+
+
+@pytest.mark.parametrize("name", ["episode_deadline_s", "group_deadline_s", "rollout_deadline_s"])
+def test_an_episode_that_is_late_is_cut_and_keeps_what_it_has(sandbox: Any, name: str) -> None:
+    sleeper = Action(ActionName.EXECUTE_CODE, "import time\ntime.sleep(60)")
+    policy = Script(Action(ActionName.EXECUTE_CODE, FOREST), sleeper)
+    episodes = play(sandbox, policy, spread([TASK], 2, 0), **{name: 6.0})
+    for episode in episodes:
+        assert (episode.truncated, episode.stop_reason, len(episode.steps)) == (True, "deadline", 1)
+        assert not episode.broken and episode.valid and episode.reward == pytest.approx(episode.rank)
+
+
+def test_a_rollout_deadline_cuts_those_that_never_got_a_place(sandbox: Any) -> None:
+    sleeper = Action(ActionName.EXECUTE_CODE, "import time\ntime.sleep(60)")
+    specs = spread([TASK], 3, 0)
+    episodes = play(sandbox, Script(sleeper), specs, rollout_deadline_s=1.5, max_concurrent_episodes=1)
+    assert [(e.stop_reason, e.reward, e.valid) for e in episodes] == [("deadline", 0.0, False)] * 3
+
+
+def test_the_figures_say_where_the_time_went(sandbox: Any) -> None:
+    made = engine(sandbox, episode_deadline_s=30)
+    policy = Script(Action(ActionName.EXECUTE_CODE, "import time\ntime.sleep(0.5)"), MalformedAction("no"))
+    episodes = asyncio.run(made.run(policy, spread([TASK], 4, 0), None))
+    figures = made.figures
+    assert figures["episodes_per_min"] == pytest.approx(4 / figures["seconds"] * 60)
+    assert figures["steps_per_min"] == pytest.approx(
+        sum(len(e.steps) for e in episodes) / figures["seconds"] * 60
+    )
+    assert 0.2 < figures["sandbox_busy"] <= 1
+    assert 0 <= figures["overlap"] <= figures["generator_busy"] <= 1
+    assert 0 <= figures["queue_p50_s"] <= figures["queue_p95_s"]
+    assert figures["stragglers"] == figures["broken"] == 0
 
 
 def test_no_tasks_is_an_error() -> None:
