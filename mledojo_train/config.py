@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter
@@ -37,7 +37,7 @@ class SandboxOptions:
 
     backend: str = "local"  # local or docker
     unsafe: bool = False  # run code even where this machine cannot isolate it; each run says so
-    max_concurrent: int | None = None  # executions at a time; None: one a core
+    max_concurrent: int | None = None  # executions at a time; None: one a core, and more while cores idle
     preload: list[str] | None = (
         None  # modules imported before the first script; None: pandas, scikit-learn ...
     )
@@ -91,6 +91,8 @@ class GRPORun:
     sampling: Sampling = field(default_factory=Sampling)
     max_tokens: int = 8192
     sandbox: SandboxOptions = field(default_factory=SandboxOptions)
+    seed_each: Literal["task", "group", "episode"] = "task"  # what has a seed of its own for its scripts
+    mask_stragglers: bool = True  # leave episodes that missed a deadline out of the loss and the baseline
     save_rollouts: bool = True
     lora: dict[str, Any] | None = field(default_factory=dict)
     trainer: dict[str, Any] = field(default_factory=dict)  # fields of trl.GRPOConfig

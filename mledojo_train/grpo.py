@@ -8,9 +8,11 @@ in an extra key of its last message.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from mledojo_train.generation.in_process import TransformersGenerator
 from mledojo_train.policy.local import ModelPolicy
 from mledojo_train.prompts import opening
 from mledojo_train.rollout import EpisodeSpec, RolloutEngine
+from mledojo_train.run import gate_settings
 from mledojo_train.trajectory import Trajectory, TrajectoryWriter
 
 if TYPE_CHECKING:
@@ -68,7 +71,9 @@ class OnlineRollouts:
         specs = self._specs(prompts, trainer)
         tokenizer: Any = trainer.processing_class
         with _generation_model(trainer) as model:
-            generator = TransformersGenerator(model, tokenizer, self._config.sampling)
+            generator = TransformersGenerator(
+                model, tokenizer, self._config.sampling, version=trainer.state.global_step
+            )
             policy = ModelPolicy(
                 f"grpo-step-{trainer.state.global_step}",
                 generator,
@@ -83,6 +88,8 @@ class OnlineRollouts:
             finally:
                 generator.close()
         self._log(trainer, episodes)
+        if self._config.mask_stragglers:
+            episodes = [_without(e) if e.stop_reason == "deadline" else e for e in episodes]
         return _columns(episodes, tokenizer.eos_token_id)
 
     def close(self) -> None:
@@ -90,14 +97,27 @@ class OnlineRollouts:
         self._runner.close()
 
     def _specs(self, prompts: list[Any], trainer: GRPOTrainer) -> list[EpisodeSpec]:
-        """Give every episode a seed of its own, different between processes and steps."""
-        first = self._config.seed * 1_000_000_000 + self._episodes * trainer.accelerator.num_processes
+        """Return what to play for each prompt; a group is the episodes of a task in this rollout.
+
+        Scripts of a group see one seed by default: episodes that are compared play under equal conditions,
+        and equal scripts need to run only once.
+        """
+        first = self._episodes * trainer.accelerator.num_processes
         first += trainer.accelerator.process_index * len(prompts)
         self._episodes += len(prompts)
-        return [EpisodeSpec(_task_of(prompt), first + place) for place, prompt in enumerate(prompts)]
+        specs = []
+        for place, prompt in enumerate(prompts):
+            task = _task_of(prompt)
+            group = f"{task} at step {trainer.state.global_step}"
+            own = {"task": task, "group": group, "episode": f"episode {first + place}"}
+            specs.append(EpisodeSpec(task, _seed(self._config.seed, own[self._config.seed_each]), group))
+        return specs
 
     def _log(self, trainer: GRPOTrainer, episodes: list[Trajectory]) -> None:
-        """Add this rollout's figures to the trainer's log (means over this process's unbroken episodes)."""
+        """Add this rollout's figures to the trainer's log, those of this process.
+
+        `episodes/` are means over unbroken episodes or their steps, `rollout/` what the engine measured.
+        """
         scored = [episode for episode in episodes if not episode.broken]
         steps = [step for episode in scored for step in episode.steps]
         figures = {
@@ -105,7 +125,6 @@ class OnlineRollouts:
             "valid_rate": [float(episode.valid) for episode in scored],
             "steps": [float(len(episode.steps)) for episode in scored],
             "malformed_rate": [float(step.action is None) for step in steps],
-            "broken": [float(episode.broken) for episode in episodes],
             "generate_s": [step.generate_s for step in steps],
             "execute_s": [step.execute_s for step in steps],
             "run_s": [step.run_s for step in steps],
@@ -115,6 +134,8 @@ class OnlineRollouts:
         for name, values in figures.items():
             if values:
                 trainer._metrics[mode][f"episodes/{name}"].append(statistics.fmean(values))
+        for name, value in self._engine.figures.items():
+            trainer._metrics[mode][f"rollout/{name}"].append(value)
 
 
 def make_trainer(
@@ -160,7 +181,11 @@ def make_trainer(
 def make_engine(config: GRPORun, sandbox: Sandbox) -> RolloutEngine:
     """Return the engine that plays this run's episodes."""
     return RolloutEngine(
-        sandbox, make_codec(config.action_format), config.episode, config_hash=config_hash(config)
+        sandbox,
+        make_codec(config.action_format),
+        config.episode,
+        gate=gate_settings(config.sandbox),
+        config_hash=config_hash(config),
     )
 
 
@@ -202,6 +227,16 @@ def _task_of(prompt: list[dict[str, Any]]) -> str:
             f"A prompt's last message lacks {TASK_KEY!r}; build the dataset with grpo.make_dataset."
         )
     return str(task)
+
+
+def _seed(seed: int, name: str) -> int:
+    """Return a seed below 2**31 that depends on both, the same in every process."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4], "big") >> 1
+
+
+def _without(episode: Trajectory) -> Trajectory:
+    """Return an episode that neither the loss nor the baseline counts."""
+    return replace(episode, reward=None, mask=[0] * len(episode.mask))
 
 
 def _columns(episodes: list[Trajectory], eos: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from mledojo_env.errors import ConfigError, MLEDojoError, SandboxUnavailable, di
 from mledojo_env.sandbox import syscalls
 from mledojo_env.sandbox.base import Sandbox
 from mledojo_train.config import SandboxOptions
+from mledojo_train.gate import GateSettings
 from mledojo_train.trajectory import Trajectory
 
 INTERRUPTED = 130
@@ -84,7 +85,7 @@ def process_count() -> int:
 
 @contextmanager
 def open_sandbox(options: SandboxOptions) -> Iterator[Sandbox]:
-    """Yield the sandbox that a run asks for; the cores are shared between the launcher's processes.
+    """Yield the sandbox that a run asks for.
 
     Raises:
         ConfigError: If there is no such backend, or its options are wrong.
@@ -93,8 +94,13 @@ def open_sandbox(options: SandboxOptions) -> Iterator[Sandbox]:
         yield sandbox
 
 
+def gate_settings(options: SandboxOptions) -> GateSettings:
+    """Return how much may run at once; the machine is shared between the launcher's processes."""
+    return GateSettings.for_machine(options.max_concurrent, process_count())
+
+
 def _make_sandbox(options: SandboxOptions) -> Sandbox:
-    concurrent = options.max_concurrent or max(1, (os.cpu_count() or 1) // process_count())
+    concurrent = gate_settings(options).ceiling  # who waits does so at the engine's gate
     if options.backend == "local":
         return _local_sandbox(options, concurrent)
     if options.backend == "docker":

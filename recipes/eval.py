@@ -16,7 +16,7 @@ from mledojo_train.codec import make_codec
 from mledojo_train.config import EvalRun, config_hash, expand_tasks, parse_command_line, save_resolved
 from mledojo_train.policy import check_policy, load_policy
 from mledojo_train.rollout import RolloutEngine, spread
-from mledojo_train.run import episode_progress, open_sandbox, recipe, seed_everything
+from mledojo_train.run import episode_progress, gate_settings, open_sandbox, recipe, seed_everything
 from mledojo_train.trajectory import Trajectory, TrajectoryWriter
 
 
@@ -36,7 +36,13 @@ def main() -> None:
         TrajectoryWriter(folder / "trajectories.jsonl") as writer,
         (folder / "results.jsonl").open("w") as results,
     ):
-        engine = RolloutEngine(sandbox, codec, config.episode, config_hash=config_hash(config))
+        engine = RolloutEngine(
+            sandbox,
+            codec,
+            config.episode,
+            gate=gate_settings(config.sandbox),
+            config_hash=config_hash(config),
+        )
         for name, spec in config.policies.items():
             policy = load_policy(spec, codec, config.sampling, max_tokens=config.max_tokens)
             seed_everything(config.seed)

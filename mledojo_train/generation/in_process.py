@@ -163,31 +163,32 @@ class TransformersGenerator:
 
 
 class _TurnsOver(StoppingCriteria):
-    """Ends a row with its own token limit, or once its stop rule says that its turn is over.
+    """Ends a row with its own token limit, once its stop rule says that its turn is over, or if nobody waits.
 
     `lengths` are how many tokens of each row count.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, prompt_length: int, batch: list[_Request]) -> None:
         self._tokenizer, self._start = tokenizer, prompt_length
-        self._rules = [request.stop for request in batch]
-        self._limits = [request.max_new_tokens for request in batch]
+        self._batch = batch
         self._texts: dict[int, str] = {}  # of tokens that were seen
         self._tails = [""] * len(batch)
         self._is_over = [False] * len(batch)
-        self.lengths = list(self._limits)
+        self.lengths = [request.max_new_tokens for request in batch]
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         length = input_ids.shape[1] - self._start
         for row, token in enumerate(input_ids[:, -1].tolist()):
             if self._is_over[row]:
                 continue
-            if length >= self._limits[row] or self._completes(row, token, input_ids):
-                self._is_over[row], self.lengths[row] = True, min(length, self._limits[row])
+            request = self._batch[row]
+            at_limit = length >= request.max_new_tokens
+            if at_limit or request.answer.done() or self._completes(row, token, input_ids):
+                self._is_over[row], self.lengths[row] = True, min(length, request.max_new_tokens)
         return torch.tensor(self._is_over, device=input_ids.device)
 
     def _completes(self, row: int, token: int, input_ids: torch.Tensor) -> bool:
-        rule = self._rules[row]
+        rule = self._batch[row].stop
         if rule is None:
             return False
         if token not in self._texts:

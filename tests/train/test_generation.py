@@ -1,4 +1,6 @@
 import asyncio
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,7 +77,8 @@ def test_a_turn_ends_with_its_action(nano: tuple[Any, Any]) -> None:
     ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in said]
     codec = FencedCodec()
     stop = StopRule(codec.endings, codec.is_over)
-    over = _TurnsOver(tokenizer, 0, [_Request([], 100, stop, None) for _ in said])  # type: ignore[arg-type]
+    waiting: Any = SimpleNamespace(done=lambda: False)
+    over = _TurnsOver(tokenizer, 0, [_Request([], 100, stop, waiting) for _ in said])
     for length in range(1, max(map(len, ids)) + 1):
         rows = torch.tensor([row[:length] + row[-1:] * (length - len(row)) for row in ids])
         over(rows, None)
@@ -99,3 +102,20 @@ def test_a_row_ends_at_its_own_limit_while_others_go_on(nano: tuple[Any, Any]) -
     assert len(short.token_ids) == len(short.logprobs) <= 2 < 12
     assert len(long.token_ids) == len(long.logprobs) <= 12
     assert short.version == long.version == 7
+
+
+def test_a_batch_that_nobody_waits_for_ends_at_once(nano: tuple[Any, Any]) -> None:
+    model, tokenizer = nano
+    generator = TransformersGenerator(model, tokenizer, Sampling(temperature=1.0))
+    generator._eos = [10**6]  # so that only the limit would end it
+
+    async def ask_and_leave() -> None:
+        asked = asyncio.create_task(generator.generate([5, 9], 100_000))
+        await asyncio.sleep(0.5)
+        asked.cancel()
+        await asyncio.wait([asked])
+
+    asyncio.run(ask_and_leave())
+    began = time.monotonic()
+    generator.close()
+    assert time.monotonic() - began < 1
