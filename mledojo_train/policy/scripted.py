@@ -92,9 +92,10 @@ class ScriptedActor:
         return Action(ActionName.EXECUTE_CODE, write(self._plan), final=final)
 
     def _new_plan(self) -> Plan:
-        plan = random_plan(self._rng, self._domain, self._output)
-        while self._skill.strong and plan.model not in self._skill.strong:
+        for _ in range(_MAX_DRAWS):  # not every kind of task can be entered with every model
             plan = random_plan(self._rng, self._domain, self._output)
+            if not self._skill.strong or plan.model in self._skill.strong:
+                break
         return (
             replace(plan, mistake=self._rng.choice(MISTAKES))
             if self._rng.random() < self._skill.errs
@@ -102,4 +103,5 @@ class ScriptedActor:
         )
 
 
+_MAX_DRAWS = 100  # for a model that the skill calls strong
 _CODE = (ActionName.VALIDATE_CODE, ActionName.EXECUTE_CODE)

@@ -34,6 +34,15 @@ def test_every_plan_without_a_mistake_is_a_script(domain: str, output: str) -> N
         assert "/data/sample_submission.csv" in script
 
 
+@pytest.mark.parametrize("skill", SKILLS)
+@pytest.mark.parametrize("domain", ["tabular", "nlp", "vision"])
+@pytest.mark.parametrize("output", ["label", "probability", "number"])
+def test_every_skill_finds_a_plan_for_every_kind(skill: str, domain: str, output: str) -> None:
+    """Also one whose strong models cannot predict that kind of thing."""
+    actor = ScriptedPolicy(skill).start(task(domain, output), [], 0)
+    assert write(actor._new_plan())
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_every_mistake_changes_the_script(mistake: str) -> None:
     plan = Plan("tabular", "number", "numeric", "linear")
