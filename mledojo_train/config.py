@@ -62,6 +62,7 @@ class CollectRun:
     sampling: Sampling = field(default_factory=Sampling)
     max_tokens: int = 8192  # an episode, prompt and observations included
     sandbox: SandboxOptions = field(default_factory=SandboxOptions)
+    cache_mb: int = 0  # bound on the results of executions that are kept to be used again; 0: none
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -91,6 +92,7 @@ class GRPORun:
     sampling: Sampling = field(default_factory=Sampling)
     max_tokens: int = 8192
     sandbox: SandboxOptions = field(default_factory=SandboxOptions)
+    cache_mb: int = 1024  # bound on the results of executions that are kept to be used again; 0: none
     seed_each: Literal["task", "group", "episode"] = "task"  # what has a seed of its own for its scripts
     mask_stragglers: bool = True  # leave episodes that missed a deadline out of the loss and the baseline
     save_rollouts: bool = True
@@ -112,6 +114,7 @@ class EvalRun:
     sampling: Sampling = field(default_factory=Sampling)
     max_tokens: int = 8192
     sandbox: SandboxOptions = field(default_factory=SandboxOptions)
+    cache_mb: int = 0  # bound on the results of executions that are kept to be used again; 0: none
 
 
 def parse_command_line(model: type[Run], arguments: Sequence[str] | None = None) -> Run:

@@ -25,6 +25,11 @@ class GatedSandbox:
     def __post_init__(self) -> None:
         self.name = self.sandbox.name
 
+    @property
+    def fingerprint(self) -> str:
+        """The backend's."""
+        return self.sandbox.fingerprint
+
     async def session(self, *data: Path) -> Session:
         """Open a session of the backend."""
         return _GatedSession(await self.sandbox.session(*data), self)

@@ -24,7 +24,7 @@ from mledojo_train.generation.in_process import TransformersGenerator
 from mledojo_train.policy.local import ModelPolicy
 from mledojo_train.prompts import opening
 from mledojo_train.rollout import EpisodeSpec, RolloutEngine
-from mledojo_train.run import gate_settings
+from mledojo_train.run import gate_settings, open_cache
 from mledojo_train.trajectory import Trajectory, TrajectoryWriter
 
 if TYPE_CHECKING:
@@ -185,6 +185,7 @@ def make_engine(config: GRPORun, sandbox: Sandbox) -> RolloutEngine:
         make_codec(config.action_format),
         config.episode,
         gate=gate_settings(config.sandbox),
+        cache=open_cache(config.cache_mb),
         config_hash=config_hash(config),
     )
 

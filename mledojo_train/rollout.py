@@ -11,18 +11,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mledojo_env import MLEDojoEnv, Observation, Task, load_task
 from mledojo_env.actions import Action
 from mledojo_env.errors import ConfigError, GradingError, SandboxError, SandboxUnavailable
+from mledojo_env.execution_cache import ExecutionCache
 from mledojo_env.sandbox.base import Sandbox
 from mledojo_train.codec import Codec
 from mledojo_train.gate import ExecutionGate, GateSettings
 from mledojo_train.gated_sandbox import GatedSandbox
 from mledojo_train.policy.base import Actor, Policy, Reply
 from mledojo_train.prompts import PromptStyle, opening
-from mledojo_train.rollout_metrics import BusyClock, rollout_figures
+from mledojo_train.rollout_metrics import BusyClock, cache_figures, rollout_figures
 from mledojo_train.trajectory import Step, Trajectory
 
 
@@ -79,6 +80,7 @@ class RolloutEngine:
         codec: How actions are written.
         options: How episodes are played.
         gate: How many scripts run at a time; what suits the machine by default.
+        cache: Where results of equal executions are found; None: everything is run.
         config_hash: What the trajectories say of the run's configuration.
 
     `figures` are those of the last run, see `rollout_figures`.
@@ -91,10 +93,11 @@ class RolloutEngine:
         options: EpisodeOptions,
         *,
         gate: GateSettings | None = None,
+        cache: ExecutionCache | None = None,
         config_hash: str = "",
     ) -> None:
         self._sandbox, self._codec, self._options = sandbox, codec, options
-        self._gate_settings = gate or GateSettings.for_machine()
+        self._gate_settings, self._cache = gate or GateSettings.for_machine(), cache
         self._config_hash = config_hash
         self._tasks: dict[str, Task] = {}
         self.figures: dict[str, float] = {}
@@ -123,6 +126,7 @@ class RolloutEngine:
         """
         places = asyncio.Semaphore(self._options.max_concurrent_episodes)
         rollout = _Rollout(self._options, ExecutionGate(self._gate_settings))
+        cached_before = replace(self._cache.stats) if self._cache else None
 
         async def play(spec: EpisodeSpec) -> Trajectory:
             async with places:
@@ -135,6 +139,8 @@ class RolloutEngine:
             running = [group.create_task(play(spec)) for spec in specs]
         trajectories = [task.result() for task in running]
         self.figures = rollout_figures(trajectories, rollout.clock, rollout.gate.waits)
+        if self._cache and cached_before:
+            self.figures |= cache_figures(cached_before, self._cache.stats)
         broken = [trajectory for trajectory in trajectories if trajectory.broken]
         if trajectories and len(broken) == len(trajectories):
             raise SandboxError(f"All {len(broken)} episodes broke on our side; the first: {broken[0].error}")
@@ -150,6 +156,7 @@ class RolloutEngine:
         env = MLEDojoEnv(
             task,
             sandbox=GatedSandbox(self._sandbox, rollout.gate, rollout.clock, spec.group or task.id, task.id),
+            cache=self._cache,
             max_steps=options.max_steps,
             max_seconds=options.max_seconds,
             execute_timeout_s=options.execute_timeout_s,

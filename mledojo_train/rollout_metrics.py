@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
+from mledojo_env.execution_cache import CacheStats
 from mledojo_train.trajectory import Trajectory
 
 Activity = Literal["generate", "execute"]
@@ -79,6 +80,17 @@ def rollout_figures(
         "queue_p95_s": _quantile(queue_waits, 0.95),
         "stragglers": float(sum(episode.stop_reason == "deadline" for episode in episodes)),
         "broken": float(sum(episode.broken for episode in episodes)),
+    }
+
+
+def cache_figures(before: CacheStats, after: CacheStats) -> dict[str, float]:
+    """Return what the execution cache was good for between two looks at its counts."""
+    hits, misses = after.hits - before.hits, after.misses - before.misses
+    return {
+        "cache_hits": float(hits),
+        "cache_hit_rate": hits / max(1, hits + misses),
+        "cache_saved_s": after.saved_s - before.saved_s,
+        "cache_failures": float(after.failures - before.failures),
     }
 
 

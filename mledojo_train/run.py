@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mledojo_env.errors import ConfigError, MLEDojoError, SandboxUnavailable, did_you_mean
+from mledojo_env.execution_cache import ExecutionCache
 from mledojo_env.sandbox import syscalls
 from mledojo_env.sandbox.base import Sandbox
 from mledojo_train.config import SandboxOptions
@@ -97,6 +98,15 @@ def open_sandbox(options: SandboxOptions) -> Iterator[Sandbox]:
 def gate_settings(options: SandboxOptions) -> GateSettings:
     """Return how much may run at once; the machine is shared between the launcher's processes."""
     return GateSettings.for_machine(options.max_concurrent, process_count())
+
+
+def open_cache(max_mb: int) -> ExecutionCache | None:
+    """Return the cache of executions that a run asks for; None for a bound of 0.
+
+    Raises:
+        ConfigError: If it cannot be opened; names the file.
+    """
+    return ExecutionCache(max_mb=max_mb) if max_mb else None
 
 
 def _make_sandbox(options: SandboxOptions) -> Sandbox:

@@ -12,7 +12,7 @@ from mledojo_train.codec import make_codec
 from mledojo_train.config import CollectRun, config_hash, expand_tasks, parse_command_line, save_resolved
 from mledojo_train.policy import check_policy, load_policy
 from mledojo_train.rollout import EpisodeSpec, RolloutEngine, spread
-from mledojo_train.run import episode_progress, gate_settings, open_sandbox, recipe
+from mledojo_train.run import episode_progress, gate_settings, open_cache, open_sandbox, recipe
 from mledojo_train.trajectory import TrajectoryWriter, read_trajectories
 
 
@@ -33,6 +33,7 @@ def main() -> None:
             codec,
             config.episode,
             gate=gate_settings(config.sandbox),
+            cache=open_cache(config.cache_mb),
             config_hash=config_hash(config),
         )
         for name in config.policies:

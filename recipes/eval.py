@@ -16,7 +16,14 @@ from mledojo_train.codec import make_codec
 from mledojo_train.config import EvalRun, config_hash, expand_tasks, parse_command_line, save_resolved
 from mledojo_train.policy import check_policy, load_policy
 from mledojo_train.rollout import RolloutEngine, spread
-from mledojo_train.run import episode_progress, gate_settings, open_sandbox, recipe, seed_everything
+from mledojo_train.run import (
+    episode_progress,
+    gate_settings,
+    open_cache,
+    open_sandbox,
+    recipe,
+    seed_everything,
+)
 from mledojo_train.trajectory import Trajectory, TrajectoryWriter
 
 
@@ -41,6 +48,7 @@ def main() -> None:
             codec,
             config.episode,
             gate=gate_settings(config.sandbox),
+            cache=open_cache(config.cache_mb),
             config_hash=config_hash(config),
         )
         for name, spec in config.policies.items():

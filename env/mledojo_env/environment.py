@@ -18,11 +18,13 @@ from mledojo_env.errors import ConfigError, did_you_mean
 from mledojo_env.observation import Observation, StepStatus, bounded
 from mledojo_env.portal import shared_portal
 from mledojo_env.reward import Transition, make_reward
-from mledojo_env.sandbox.base import Sandbox
+from mledojo_env.sandbox.base import Sandbox, Session
+from mledojo_env.sandbox.cached import CachedSession
 from mledojo_env.spaces import action_space, observation_space, to_member
 from mledojo_env.workplace import Outcome, Workplace
 
 if TYPE_CHECKING:
+    from mledojo_env.execution_cache import ExecutionCache
     from mledojo_env.grading import Grader
     from mledojo_env.task import Task
 
@@ -38,6 +40,7 @@ class MLEDojoEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
         task: A task or its id.
         sandbox: Where code runs; None: the process's own `LocalSandbox`.
         grader: Who grades; None: the process's own `Grader`.
+        cache: Where results of equal executions and gradings are found; None: everything is run.
         max_steps: Steps of an episode; every action costs one, also one that could not be read.
         max_seconds: Wall clock of an episode's executions, as the sandbox measures it: waiting for a place in
             the sandbox and grading are ours and cost the agent nothing.
@@ -62,6 +65,7 @@ class MLEDojoEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
         *,
         sandbox: Sandbox | None = None,
         grader: Grader | None = None,
+        cache: ExecutionCache | None = None,
         max_steps: int = 15,
         max_seconds: float = 3600.0,
         execute_timeout_s: float | None = None,
@@ -91,7 +95,7 @@ class MLEDojoEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
         self.render_mode = render_mode
         self.action_space = action_space()
         self.observation_space = observation_space(max_steps)
-        self._sandbox, self._grader = sandbox, grader
+        self._sandbox, self._grader, self._cache = sandbox, grader, cache
         self._next_seed: int | None = seed
         self._workplace: Workplace | None = None
         self._episode: Episode | None = None
@@ -299,9 +303,19 @@ class MLEDojoEnv(gymnasium.Env[dict[str, Any], dict[str, Any]]):
             from mledojo_env.grading import shared_grader
 
             self._grader = shared_grader()
-        folders = await asyncio.to_thread(lambda: (self.task.public_dir, self.task.sample_dir))
-        session = await self._sandbox.session(*folders)
-        return Workplace(self.task, session, self._grader, self.execute_timeout_s)
+        public, sample = await asyncio.to_thread(lambda: (self.task.public_dir, self.task.sample_dir))
+        session: Session
+        if self._cache is None:
+            session = await self._sandbox.session(public, sample)
+        else:
+            sandbox, data = self._sandbox, self.task.data_hash
+            session = CachedSession(
+                lambda: sandbox.session(public, sample),
+                self._cache,
+                sandbox.fingerprint,
+                {public: f"{data} public", sample: f"{data} sample"},
+            )
+        return Workplace(self.task, session, self._grader, self.execute_timeout_s, self._cache)
 
     async def _leave(self) -> None:
         workplace, self._workplace = self._workplace, None

@@ -42,6 +42,10 @@ class InvalidSubmission(MLEDojoError):
     """A submission cannot be scored; the one-line text tells the agent which column or id is wrong."""
 
 
+class UngradableSubmission(InvalidSubmission):
+    """A submission on which the grader ran out of time or memory: another try may end otherwise."""
+
+
 class GradingError(MLEDojoError):
     """The grader itself failed: never the agent's fault, never a zero."""
 

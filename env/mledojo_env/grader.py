@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from mledojo_env.errors import GradingError, InvalidSubmission
+from mledojo_env.errors import GradingError, InvalidSubmission, UngradableSubmission
 from mledojo_env.grading_process import Worker, WorkerDied, WorkerLimits
 from mledojo_env.leaderboard import Medal
 from mledojo_env.prepare import cache_root
@@ -105,9 +105,11 @@ class Grader:
             if self._closed:
                 raise GradingError("The grader was closed while it graded.") from death
             if death.overran_cpu:
-                raise InvalidSubmission(f"Grading the submission took too long: {death}.") from death
+                raise UngradableSubmission(f"Grading the submission took too long: {death}.") from death
             if death.crashed:
-                raise InvalidSubmission(f"The submission cannot be graded: the grader, {death}.") from death
+                raise UngradableSubmission(
+                    f"The submission cannot be graded: the grader, {death}."
+                ) from death
             raise GradingError(f"The grader failed on {task.id}: {death}. It will be restarted.") from death
         if "invalid" in reply:
             raise InvalidSubmission(reply["invalid"])

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from mledojo_env import topics
 from mledojo_env.actions import Action, ActionName, MalformedAction
+from mledojo_env.cached_grading import cached_grade
 from mledojo_env.episode import Episode
 from mledojo_env.errors import InvalidSubmission, did_you_mean
 from mledojo_env.observation import StepStatus
 from mledojo_env.sandbox.base import ExecutionResult, Limits, Session, Status
 
 if TYPE_CHECKING:
+    from mledojo_env.execution_cache import ExecutionCache
     from mledojo_env.grading import Grade, Grader
     from mledojo_env.task import Task
 
@@ -37,9 +39,16 @@ class Outcome:
 class Workplace:
     """Carries out an episode's actions on a task. The agent's failures are outcomes, ours are exceptions."""
 
-    def __init__(self, task: Task, session: Session, grader: Grader, execute_timeout_s: float) -> None:
+    def __init__(
+        self,
+        task: Task,
+        session: Session,
+        grader: Grader,
+        execute_timeout_s: float,
+        cache: ExecutionCache | None = None,
+    ) -> None:
         self._task, self._session, self._grader = task, session, grader
-        self._execute_timeout_s = execute_timeout_s
+        self._execute_timeout_s, self._cache = execute_timeout_s, cache
 
     async def act(self, action: Action | MalformedAction, episode: Episode) -> Outcome:
         """Carry out an action and return its outcome; puts nothing on the episode's record.
@@ -94,7 +103,7 @@ class Workplace:
             return _failure(result)
         try:
             data = await asyncio.to_thread(self._session.read, SUBMISSION, self._max_submission_bytes())
-            grade = await self._grader.grade(self._task, data)
+            grade = await self._grade(data)
         except FileNotFoundError:
             problem = "the script ran but wrote no submission.csv to the working directory."
         except InvalidSubmission as error:
@@ -109,6 +118,12 @@ class Workplace:
             execution=result,
             submission_valid=False,
         )
+
+    async def _grade(self, data: bytes) -> Grade:
+        """Grade a submission, once for equal ones where there is a cache."""
+        if self._cache is None:
+            return await self._grader.grade(self._task, data)
+        return await cached_grade(self._cache, self._grader, self._task, data)
 
     async def _run(self, code: str, data: Path, timeout_s: float, episode: Episode) -> ExecutionResult:
         """Run code; an earlier submission is removed first, so that only this run's can be graded.

@@ -107,7 +107,7 @@ def test_bad_command_lines_are_errors(words: list[str], found: str) -> None:
 
 
 def test_numbers_that_clash_are_shown(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="max_steps 0"):
+    with pytest.raises(ConfigError, match="max_steps is 0; expected more than 0"):
         parse_command_line(CollectRun, ["--output_dir", "a", "--episode.max_steps", "0"])
 
 

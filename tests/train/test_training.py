@@ -92,13 +92,17 @@ def test_grpo_trains_an_adapter_from_online_rollouts(workshop: Path) -> None:
     episodes = list(read_trajectories(workshop / "grpo" / "rollouts-0.jsonl"))
     assert len(episodes) == 8
     assert all(e.completion_ids and len(e.mask) == len(e.logprobs) for e in episodes)
-    assert len({e.seed for e in episodes}) == 8
+    assert len({e.seed for e in episodes}) == len({e.task for e in episodes}), "a seed a task"
+    assert {step.policy_version for e in episodes[:4] for step in e.steps} == {0}
     adapter = json.loads((workshop / "grpo" / "adapter_config.json").read_text())
     assert (adapter["r"], adapter["base_model_name_or_path"]) == (4, "sft")
     assert (workshop / "grpo" / "config.yaml").is_file()
     log = [json.loads(line) for line in (workshop / "grpo" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log[:2]] == [1, 2]
     assert {"reward", "entropy", "episodes/rank", "episodes/valid_rate"} <= log[0].keys()
+    figures = "seconds episodes_per_min steps_per_min tokens_per_s generator_busy sandbox_busy overlap"
+    figures += " queue_p50_s queue_p95_s stragglers broken cache_hits cache_hit_rate"
+    assert {f"rollout/{name}" for name in figures.split()} <= log[0].keys()
 
 
 def test_grpo_on_two_processes_gives_each_its_own_episodes(workshop: Path) -> None:
@@ -106,7 +110,7 @@ def test_grpo_on_two_processes_gives_each_its_own_episodes(workshop: Path) -> No
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"),
         *("--log_dir", str(workshop / "logs")),  # else it leaves a folder in /tmp
     )
-    words = ["--model_name_or_path", "sft", "--output_dir", "grpo2", *GRPO]
+    words = ["--model_name_or_path", "sft", "--output_dir", "grpo2", "--seed_each", "episode", *GRPO]
     recipe("grpo", workshop, *words, launcher=torchrun)
     first, second = (list(read_trajectories(workshop / "grpo2" / f"rollouts-{i}.jsonl")) for i in (0, 1))
     assert len(first) == len(second) == 8

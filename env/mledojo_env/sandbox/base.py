@@ -115,6 +115,11 @@ class Sandbox(Protocol):
 
     name: str
 
+    @property
+    def fingerprint(self) -> str:
+        """Names what code runs on: interpreter, packages, processor. Equal ones run equal code alike."""
+        ...
+
     async def session(self, *data: Path) -> Session:
         """Open a session.
 

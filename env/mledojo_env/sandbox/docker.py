@@ -11,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import platform
 import threading
 import uuid
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -97,6 +99,17 @@ class DockerSandbox:
         self._client: Any = None
         self._labels = engine.Owner.of_this_process().labels(uuid.uuid4().hex[:12])
         self.turns = Turns(self._max_concurrent)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names what code runs on; see `Sandbox.fingerprint`.
+
+        Raises:
+            SandboxUnavailable: If there is no engine, no permission or no image; the text says what to do.
+        """
+        self._connect()
+        image = self._client.images.get(self.settings.image)
+        return f"docker {image.id} {platform.machine()} {self.settings.gpus} {self._preload}"
 
     async def session(self, *data: Path) -> DockerSession:
         """Open a session.

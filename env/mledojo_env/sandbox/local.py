@@ -11,6 +11,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -87,6 +88,11 @@ class LocalSandbox:
                     raise
             else:
                 return session
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names what code runs on; see `Sandbox.fingerprint`."""
+        return f"local {packages.fingerprint(self._packages)} {self._preload}"
 
     def protections(self) -> dict[str, Any]:
         """Return what isolates code here: rootless, landlock_abi, seccomp, cgroups (version, 0 for none)."""

@@ -7,7 +7,11 @@ by itself, entry by entry.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import platform
 import re
+import sys
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
@@ -87,3 +91,10 @@ def entries(distribution: metadata.Distribution) -> list[Path]:
 
 def _is_code(path: Path) -> bool:
     return path.suffix in (".py", ".so") or path.is_dir()
+
+
+def fingerprint(names: Iterable[str]) -> str:
+    """Return a digest of this interpreter, its processor's kind, and the versions of distributions."""
+    found = sorted((name, made.version) for name, made in resolve(names).items())
+    said = json.dumps([sys.version, platform.machine(), found])
+    return hashlib.sha256(said.encode()).hexdigest()[:16]

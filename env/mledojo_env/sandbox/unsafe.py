@@ -26,6 +26,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -76,6 +77,11 @@ class UnsafeSandbox:
         self._is_closed = False
         self._folder: Path | None = None
         self._lock = threading.Lock()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names what code runs on; see `Sandbox.fingerprint`."""
+        return f"unsafe {packages.fingerprint(self._packages)}"
 
     async def session(self, *data: Path) -> UnsafeSession:
         """Open a session.
