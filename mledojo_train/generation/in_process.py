@@ -1,15 +1,7 @@
-"""The in-process generator: many episodes share one transformers model.
-
-Requests that arrive while a batch is being generated form the next batch, so nobody waits for the slowest
-script of another episode.
-"""
+"""The in-process generator: many episodes share one transformers model."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,26 +15,17 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from mledojo_train.generation.base import Completion, Sampling, StopRule
+from mledojo_train.generation.base import Completion, Sampling
+from mledojo_train.generation.batching import BatchingGenerator, Request
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-@dataclass
-class _Request:
-    prompt_ids: list[int]
-    max_new_tokens: int
-    stop: StopRule | None
-    answer: asyncio.Future[Completion]
+class TransformersGenerator(BatchingGenerator):
+    """Turns batches into calls of `model.generate`, one after another.
 
-
-class TransformersGenerator:
-    """Batches the requests of many episodes into calls of `model.generate`.
-
-    One generator belongs to one event loop at a time. The model is used from a worker thread, one batch after
-    another, so that the loop goes on serving executions meanwhile. `version` is what its completions say of
-    the weights that made them.
+    `version` is what its completions say of the weights that made them.
     """
 
     def __init__(
@@ -53,64 +36,14 @@ class TransformersGenerator:
         *,
         version: int = 0,
     ) -> None:
-        self._model, self._tokenizer, self._sampling = model, tokenizer, sampling
-        self._version = version
-        self._eos = _stop_ids(model, tokenizer)
-        self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self._eos[0]
-        self._waiting: list[_Request] = []
-        self._server: asyncio.Task[None] | None = None
         # Half of the cores on a CPU: scripts run meanwhile, and OpenMP's threads spin while they wait.
         threads = max(1, torch.get_num_threads() // 2)
-        self._thread = ThreadPoolExecutor(1, "generate", torch.set_num_threads, (threads,))
-        self.generated_tokens = 0
-        self.busy_s = 0.0
+        super().__init__(sampling, lambda: torch.set_num_threads(threads))
+        self._model, self._tokenizer, self._version = model, tokenizer, version
+        self._eos = stop_ids(model, tokenizer)
+        self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self._eos[0]
 
-    async def generate(
-        self, prompt_ids: Sequence[int], max_new_tokens: int, stop: StopRule | None = None
-    ) -> Completion:
-        """Return a completion of at most `max_new_tokens` tokens, sampled in a batch with other requests."""
-        answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Request(list(prompt_ids), max_new_tokens, stop, answer))
-        if self._server is None or self._server.done():
-            self._server = asyncio.create_task(self._serve())
-        return await answer
-
-    def close(self) -> None:
-        """Stop the worker thread after the batch it is in."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
-
-    async def _serve(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            await asyncio.sleep(self._sampling.batch_wait_s)
-            # Neighbours in length share a batch, so that little of it is padding.
-            self._waiting.sort(key=lambda request: len(request.prompt_ids))
-            batch = self._waiting[: self._sampling.max_batch_size]
-            del self._waiting[: self._sampling.max_batch_size]
-            batch = [request for request in batch if not request.answer.done()]
-            if not batch:
-                continue
-            started = loop.time()
-            try:
-                completions = await loop.run_in_executor(self._thread, self._generate_batch, batch)
-            except BaseException as error:
-                for request in batch:
-                    if not request.answer.done():
-                        request.answer.set_exception(
-                            error
-                            if isinstance(error, Exception)
-                            else RuntimeError("generation was cancelled")
-                        )
-                if not isinstance(error, Exception):
-                    raise
-                continue
-            self.busy_s += loop.time() - started
-            for request, completion in zip(batch, completions, strict=True):
-                self.generated_tokens += len(completion.token_ids)
-                if not request.answer.done():
-                    request.answer.set_result(completion)
-
-    def _generate_batch(self, batch: list[_Request]) -> list[Completion]:
+    def _generate_batch(self, batch: list[Request]) -> list[Completion]:
         """Sample every request of a batch; prompts are padded on the left, shape (batch, longest)."""
         longest = max(len(request.prompt_ids) for request in batch)
         ids = torch.full((len(batch), longest), self._pad, dtype=torch.long)
@@ -168,7 +101,7 @@ class _TurnsOver(StoppingCriteria):
     `lengths` are how many tokens of each row count.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, prompt_length: int, batch: list[_Request]) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, prompt_length: int, batch: list[Request]) -> None:
         self._tokenizer, self._start = tokenizer, prompt_length
         self._batch = batch
         self._texts: dict[int, str] = {}  # of tokens that were seen
@@ -232,7 +165,7 @@ class _RecordLogprobs(LogitsProcessor):
             self._scores = None
 
 
-def _stop_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def stop_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Return every id that ends a turn: the model's and the tokenizer's, which often differ by one."""
     configured = model.generation_config.eos_token_id if model.generation_config else None
     ids = [configured] if isinstance(configured, int) else list(configured or [])

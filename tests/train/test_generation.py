@@ -8,7 +8,8 @@ import torch
 
 from mledojo_train.codec import FencedCodec
 from mledojo_train.generation import Sampling, StopRule
-from mledojo_train.generation.in_process import TransformersGenerator, _Request, _TurnsOver
+from mledojo_train.generation.batching import Request
+from mledojo_train.generation.in_process import TransformersGenerator, _TurnsOver
 
 
 def generate(
@@ -78,7 +79,7 @@ def test_a_turn_ends_with_its_action(nano: tuple[Any, Any]) -> None:
     codec = FencedCodec()
     stop = StopRule(codec.endings, codec.is_over)
     waiting: Any = SimpleNamespace(done=lambda: False)
-    over = _TurnsOver(tokenizer, 0, [_Request([], 100, stop, waiting) for _ in said])
+    over = _TurnsOver(tokenizer, 0, [Request([], 100, stop, waiting) for _ in said])
     for length in range(1, max(map(len, ids)) + 1):
         rows = torch.tensor([row[:length] + row[-1:] * (length - len(row)) for row in ids])
         over(rows, None)
@@ -119,3 +120,17 @@ def test_a_batch_that_nobody_waits_for_ends_at_once(nano: tuple[Any, Any]) -> No
     began = time.monotonic()
     generator.close()
     assert time.monotonic() - began < 1
+
+
+def test_a_batch_is_who_waits_longest_and_those_of_its_length(nano: tuple[Any, Any]) -> None:
+    model, tokenizer = nano
+    generator = TransformersGenerator(model, tokenizer, Sampling(max_batch_size=2))
+    waiting: Any = SimpleNamespace(done=lambda: False)
+    gone: Any = SimpleNamespace(done=lambda: True)
+    generator._waiting = [
+        Request([1] * length, 5, None, answer)
+        for length, answer in ((9, gone), (50, waiting), (3, waiting), (48, waiting), (4, waiting))
+    ]
+    batches = [[len(request.prompt_ids) for request in generator._next_batch()] for _ in range(3)]
+    assert batches == [[50, 48], [3, 4], []]
+    generator.close()
