@@ -23,6 +23,7 @@ from mledojo_env.errors import ConfigError, did_you_mean
 from mledojo_env.synth import expand, is_synth
 from mledojo_env.typed_yaml import parse_mapping, read_mapping
 from mledojo_train.generation import Sampling
+from mledojo_train.generation.vllm import VLLMOptions
 from mledojo_train.nano import NanoConfig
 from mledojo_train.rollout import EpisodeOptions
 
@@ -91,6 +92,8 @@ class GRPORun:
     episode: EpisodeOptions = field(default_factory=EpisodeOptions)
     sampling: Sampling = field(default_factory=Sampling)
     max_tokens: int = 8192
+    generator: Literal["transformers", "vllm"] = "transformers"  # where the policy's tokens come from
+    vllm: VLLMOptions = field(default_factory=VLLMOptions)
     sandbox: SandboxOptions = field(default_factory=SandboxOptions)
     cache_mb: int = 1024  # bound on the results of executions that are kept to be used again; 0: none
     seed_each: Literal["task", "group", "episode"] = "task"  # what has a seed of its own for its scripts

@@ -11,20 +11,24 @@ import asyncio
 import hashlib
 import statistics
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from mledojo_env.errors import ConfigError
 from mledojo_env.sandbox.base import Sandbox
 from mledojo_train.codec import make_codec
 from mledojo_train.config import GRPORun, build, config_hash
+from mledojo_train.generation import Generator
 from mledojo_train.generation.in_process import TransformersGenerator
+from mledojo_train.generation.trl_vllm import TRLVLLMGenerator
+from mledojo_train.generation.vllm import VLLMGenerator, save_adapter
 from mledojo_train.policy.local import ModelPolicy
 from mledojo_train.prompts import opening
 from mledojo_train.rollout import EpisodeSpec, RolloutEngine
-from mledojo_train.run import gate_settings, open_cache
+from mledojo_train.run import gate_settings, open_cache, process_count
 from mledojo_train.trajectory import Trajectory, TrajectoryWriter
 
 if TYPE_CHECKING:
@@ -64,16 +68,14 @@ class OnlineRollouts:
         self._config, self._engine, self._writer = config, engine, writer
         self._codec = make_codec(config.action_format)
         self._runner = asyncio.Runner()
+        self._vllm: VLLMGenerator | None = None
         self._episodes = 0
 
     def __call__(self, prompts: list[Any], trainer: GRPOTrainer) -> dict[str, Any]:
         """Return TRL's columns (`prompt_ids`, `completion_ids`, ...) and `episode_reward`, a row a prompt."""
         specs = self._specs(prompts, trainer)
         tokenizer: Any = trainer.processing_class
-        with _generation_model(trainer) as model:
-            generator = TransformersGenerator(
-                model, tokenizer, self._config.sampling, version=trainer.state.global_step
-            )
+        with self._generator(trainer) as generator:
             policy = ModelPolicy(
                 f"grpo-step-{trainer.state.global_step}",
                 generator,
@@ -83,18 +85,73 @@ class OnlineRollouts:
                 max_tokens=self._config.max_tokens,
             )
             keep = self._writer.write if self._writer else None
-            try:
-                episodes = self._runner.run(self._engine.run(policy, specs, keep))
-            finally:
-                generator.close()
+            episodes = self._runner.run(self._engine.run(policy, specs, keep))
         self._log(trainer, episodes)
         if self._config.mask_stragglers:
             episodes = [_without(e) if e.stop_reason == "deadline" else e for e in episodes]
         return _columns(episodes, tokenizer.eos_token_id)
 
     def close(self) -> None:
-        """Close the event loop that the rollouts ran in."""
+        """Close connections, and the event loop that the rollouts ran in."""
+        if self._vllm is not None:
+            self._runner.run(self._vllm.aclose())
         self._runner.close()
+
+    def use_servers(self, trainer: GRPOTrainer) -> None:
+        """Sample from vLLM servers: check them, and have the trainer tell when its weights have changed.
+
+        TRL synchronises its own vLLM before each rollout and corrects for the difference between what sampled
+        and what is trained; with its object in place of which ours stands, it does both for our servers.
+
+        Raises:
+            ConfigError: If a server does not fit the trainer.
+            GenerationError: If one does not answer.
+        """
+        config = self._config
+        if config.lora is None:
+            raise ConfigError("generator: vllm swaps LoRA adapters; set lora, or sample in-process.")
+        self._vllm = VLLMGenerator(
+            config.vllm,
+            config.model_name_or_path,
+            trainer.processing_class,
+            config.sampling,
+            leads=trainer.is_world_process_zero(),
+        )
+        self._runner.run(self._vllm.check(lora=True))
+        ours: Any = trainer
+        ours.use_vllm, ours.vllm_mode, ours._last_loaded_step = True, "server", -1
+        ours.vllm_generation = SimpleNamespace(sync_weights=lambda: self._sync_weights(trainer))
+
+    def _sync_weights(self, trainer: GRPOTrainer) -> None:
+        """Give the servers the adapter as it is now; all processes wait until they have it."""
+        assert self._vllm is not None
+        version = trainer.state.global_step
+        folder = Path(self._config.output_dir) / "adapters"
+        with _generation_model(trainer) as model:
+            if trainer.is_world_process_zero():
+                folder.mkdir(parents=True, exist_ok=True)
+                save_adapter(model, folder, version)
+        trainer.accelerator.wait_for_everyone()
+        self._runner.run(self._vllm.update(folder / str(version), version))
+        trainer.accelerator.wait_for_everyone()
+
+    @contextmanager
+    def _generator(self, trainer: GRPOTrainer) -> Iterator[Generator]:
+        """Yield where this rollout's tokens come from."""
+        ours: Any = trainer
+        sampling, version = self._config.sampling, trainer.state.global_step
+        if self._vllm is not None:
+            yield self._vllm
+        elif ours.use_vllm:
+            with closing(
+                TRLVLLMGenerator(ours.vllm_generation, ours.processing_class, sampling, version=version)
+            ) as generator:
+                yield generator
+        else:
+            with _generation_model(trainer) as model:
+                made = TransformersGenerator(model, ours.processing_class, sampling, version=version)
+                with closing(made):
+                    yield made
 
     def _specs(self, prompts: list[Any], trainer: GRPOTrainer) -> list[EpisodeSpec]:
         """Return what to play for each prompt; a group is the episodes of a task in this rollout.
@@ -160,9 +217,7 @@ def make_trainer(
         max_completion_length=config.max_tokens,
     )
     if arguments.use_vllm:
-        raise ConfigError(
-            "trainer.use_vllm is set, but rollouts sample from the in-process model; remove it."
-        )
+        _check_trl_vllm(config, arguments)
     trainer = GRPOTrainer(
         model=model,
         args=arguments,
@@ -174,8 +229,24 @@ def make_trainer(
         else None,
         rollout_func=rollouts,
     )
+    if config.generator == "vllm":
+        rollouts.use_servers(trainer)
     training_log.install(trainer, config.output_dir)
     return trainer
+
+
+def _check_trl_vllm(config: GRPORun, arguments: Any) -> None:
+    """Refuse what cannot work: episodes ask for turns one by one, these modes want all processes at once."""
+    if config.generator == "vllm":
+        raise ConfigError("generator: vllm and trainer.use_vllm are two ways to one end; remove one of them.")
+    together = arguments.vllm_mode == "server" or arguments.vllm_tensor_parallel_size > 1
+    if together and process_count() > 1:
+        raise ConfigError(
+            f"trainer.use_vllm with vllm_mode {arguments.vllm_mode} and tensor parallelism "
+            f"{arguments.vllm_tensor_parallel_size} generates for all {process_count()} processes in step, "
+            "which rollouts are not. Use generator: vllm with servers of your own, or vllm_mode: colocate "
+            "without tensor parallelism."
+        )
 
 
 def make_engine(config: GRPORun, sandbox: Sandbox) -> RolloutEngine:

@@ -50,6 +50,10 @@ class GradingError(MLEDojoError):
     """The grader itself failed: never the agent's fault, never a zero."""
 
 
+class GenerationError(MLEDojoError):
+    """A model server failed to do its work: never the agent's fault."""
+
+
 class SandboxError(MLEDojoError):
     """The sandbox failed to do its work: never the agent's fault."""
 
