@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_vllm import FakeVLLM, fakes
 
 from mledojo_env.errors import ConfigError, GenerationError
 from mledojo_train.codec import FencedCodec
 from mledojo_train.generation import Sampling, StopRule
 from mledojo_train.generation.vllm import VLLMGenerator, VLLMOptions, save_adapter
-from tests.support.fake_vllm import FakeVLLM, fakes
 
 BASE = "base/model"
 
