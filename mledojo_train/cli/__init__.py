@@ -1,4 +1,4 @@
-"""The command line: `mledojo-train tasks|run|play|grade|doctor`."""
+"""The command line: `mledojo-train tasks|run|play|grade|serve|doctor`."""
 
 from mledojo_train.cli.main import main
 
