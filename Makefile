@@ -11,7 +11,7 @@ QUICKSTART ?= quickstart
 TORCH_ARGS ?=
 # More options for pytest, e.g. PYTEST_ARGS='-k sandbox -x'.
 PYTEST_ARGS ?=
-# More options for benchmarks/sandbox.py, e.g. BENCH_ARGS=--quick.
+# More options for the benchmarks, e.g. BENCH_ARGS=--quick.
 BENCH_ARGS ?=
 
 # Threads that wait give their core away instead of spinning: on two cores that others use too, training takes a
@@ -31,7 +31,7 @@ TIED := $(if $(shell command -v setpriv),setpriv --pdeathsig KILL)
 STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart quickstart-ci test check bench-sandbox soak-sandbox clean
+.PHONY: help install quickstart quickstart-ci test check bench bench-sandbox soak-sandbox clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
@@ -39,7 +39,7 @@ help:  ## list the targets
 	@echo "  PYTHON=python3.12      another interpreter (3.11 to 3.13) for $(VENV)"
 	@echo "  TORCH_ARGS='--extra-index-url https://download.pytorch.org/whl/cpu'   torch without CUDA"
 	@echo "  PYTEST_ARGS='-k sandbox -x'   options for pytest"
-	@echo "  BENCH_ARGS=--quick     options for bench-sandbox"
+	@echo "  BENCH_ARGS=--quick     options for bench and bench-sandbox"
 
 install: $(INSTALLED)  ## make .venv (done by the others when needed)
 
@@ -85,6 +85,9 @@ check: $(INSTALLED)  ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+bench: $(INSTALLED)  ## rollouts beside TRL's own loop, scaling, overhead; results in benchmarks/results.md; 20 min
+	$(BIN)/python benchmarks/rollouts.py $(BENCH_ARGS)
 
 # With an engine of their own where none answers; see .ci/docker.
 bench-sandbox: $(INSTALLED)  ## both sandboxes beside subprocess, bwrap and docker; results in benchmarks/results

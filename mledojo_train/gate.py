@@ -21,15 +21,17 @@ _LOOK_S = 0.1  # how long the cores are watched before one more execution is let
 _CEILING = 16  # executions a core, however idle it is
 _MEMORY_SHARE = 0.7  # of what is available
 _LEAST_MEMORY_MB = 256  # that an execution is taken to need
-_HEADROOM = 2.0  # times the most that a task's executions were seen to use
+_HEADROOM = 1.5  # times the most that a task's executions were seen to use
 _IDLE_CORES = 0.75  # that must be idle for one more
 
 
 @dataclass
 class _Waiting:
     group: Hashable
-    memory_mb: float
+    task: Hashable
+    limit_mb: float
     admitted: asyncio.Future[None]
+    promised_mb: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class ExecutionGate:
     """Admits executions; belongs to one event loop at a time. `waits` are seconds in the queue, in order."""
 
     settings: GateSettings
+    seen_mb: dict[Hashable, float] = field(default_factory=dict)  # the most that executions of a task used
     waits: list[float] = field(default_factory=list)
     most_running: int = 0
 
@@ -70,7 +73,6 @@ class ExecutionGate:
         self._queues: dict[Hashable, deque[_Waiting]] = {}
         self._running: Counter[Hashable] = Counter()
         self._promised_mb = 0.0
-        self._seen_mb: dict[Hashable, float] = {}
         self._watcher: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -84,9 +86,7 @@ class ExecutionGate:
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
-        seen = self._seen_mb.get(task)
-        need = limit_mb if seen is None else min(limit_mb, max(_LEAST_MEMORY_MB, _HEADROOM * seen))
-        waiting = _Waiting(group, need, loop.create_future())
+        waiting = _Waiting(group, task, limit_mb, loop.create_future())
         self._queues.setdefault(group, deque()).append(waiting)
         self._admit()
         try:
@@ -102,13 +102,13 @@ class ExecutionGate:
 
     def used(self, task: Hashable, memory_mb: float) -> None:
         """Tell what an execution of a task has needed at most."""
-        self._seen_mb[task] = max(memory_mb, self._seen_mb.get(task, 0.0))
+        self.seen_mb[task] = max(memory_mb, self.seen_mb.get(task, 0.0))
 
     def _admit(self, cores_are_idle: bool = False) -> None:
         """Let in who has a place; one more than that, if cores are idle."""
         while (following := self._next()) is not None:
             running = self._running.total()
-            if running and self._promised_mb + following.memory_mb > self.settings.memory_mb:
+            if running and self._promised_mb + self._need_mb(following) > self.settings.memory_mb:
                 break
             if running >= self.settings.ceiling:
                 break
@@ -126,10 +126,18 @@ class ExecutionGate:
             return None
         return self._queues[min(self._queues, key=self._running.__getitem__)][0]
 
+    def _need_mb(self, waiting: _Waiting) -> float:
+        """Return what an execution is taken to need: its limit, or what others of its task used and more."""
+        seen = self.seen_mb.get(waiting.task)
+        if seen is None:
+            return waiting.limit_mb
+        return min(waiting.limit_mb, max(_LEAST_MEMORY_MB, _HEADROOM * seen))
+
     def _enter(self, waiting: _Waiting) -> None:
         self._unqueue(waiting)
         self._running[waiting.group] += 1
-        self._promised_mb += waiting.memory_mb
+        waiting.promised_mb = self._need_mb(waiting)
+        self._promised_mb += waiting.promised_mb
         self.most_running = max(self.most_running, self._running.total())
         waiting.admitted.set_result(None)
 
@@ -149,7 +157,7 @@ class ExecutionGate:
         self._running[waiting.group] -= 1
         if not self._running[waiting.group]:
             del self._running[waiting.group]
-        self._promised_mb -= waiting.memory_mb
+        self._promised_mb -= waiting.promised_mb
         self._admit()
 
     def _watch(self) -> None:

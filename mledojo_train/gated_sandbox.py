@@ -56,7 +56,7 @@ class _GatedSession:
         async with place.gate.place(place.group, place.task, limits.memory_mb):
             with place.clock.during("execute"):
                 result = await self.session.run(code, data, limits, seed=seed)
-        place.gate.used(place.task, result.peak_memory_mb)
+            place.gate.used(place.task, result.peak_memory_mb)
         return result
 
     def read(self, name: str, max_bytes: int) -> bytes:

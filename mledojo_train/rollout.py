@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from mledojo_env import MLEDojoEnv, Observation, Task, load_task
@@ -99,6 +99,7 @@ class RolloutEngine:
         self._sandbox, self._codec, self._options = sandbox, codec, options
         self._gate_settings, self._cache = gate or GateSettings.for_machine(), cache
         self._config_hash = config_hash
+        self._seen_mb: dict[Hashable, float] = {}
         self._tasks: dict[str, Task] = {}
         self.figures: dict[str, float] = {}
 
@@ -125,7 +126,7 @@ class RolloutEngine:
             SandboxError: If every single episode broke: going on would train on nothing.
         """
         places = asyncio.Semaphore(self._options.max_concurrent_episodes)
-        rollout = _Rollout(self._options, ExecutionGate(self._gate_settings))
+        rollout = _Rollout(self._options, ExecutionGate(self._gate_settings, self._seen_mb))
         cached_before = replace(self._cache.stats) if self._cache else None
 
         async def play(spec: EpisodeSpec) -> Trajectory:

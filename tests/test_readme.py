@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,7 +111,7 @@ def test_commands_for_kaggle_get_as_far_as_the_account(
 
 def test_what_it_says_of_a_script_and_of_a_task_runs(tmp_path: Path) -> None:
     """The README's lines from the first script on, in their order and in one folder, as a reader would."""
-    script, environment = blocks("python")
+    script, environment, _ = blocks("python")
     (tmp_path / "solution.py").write_text(script)
     (tmp_path / "tasks").symlink_to(ROOT / "tasks")
     shutil.copy(sample_submission(), tmp_path / "submission.csv")
@@ -124,6 +125,14 @@ def test_what_it_says_of_a_script_and_of_a_task_runs(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout.split()[-1]) > 0.2  # the reward of a forest
+
+
+def test_what_it_says_of_other_trainers_runs() -> None:
+    _, _, adapter = blocks("python")
+    made: dict[str, Any] = {}
+    exec(adapter, made)  # our own README
+    assert made["dataset"].num_rows == 2
+    assert made["environment_factory"]().get_reward() is None
 
 
 def sample_submission() -> Path:

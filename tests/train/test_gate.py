@@ -117,3 +117,15 @@ def test_the_machine_is_shared_between_processes_and_a_number_is_taken_at_its_wo
     assert shared.always <= alone.always and shared.memory_mb < alone.memory_mb
     assert alone.ceiling > alone.always
     assert (GateSettings.for_machine(5).always, GateSettings.for_machine(5).ceiling) == (5, 5)
+
+
+async def test_what_has_been_learnt_counts_for_those_that_wait_already() -> None:
+    made, log = gate(8, memory_mb=1000), list[str]()
+
+    async def small() -> None:
+        async with made.place("a", "a", 1000):
+            await asyncio.sleep(0.01)
+            made.used("a", 50)
+
+    await asyncio.gather(small(), *(hold(made, "a", log, limit_mb=1000) for _ in range(6)))
+    assert made.most_running == 3
