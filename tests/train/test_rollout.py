@@ -10,7 +10,7 @@ from mledojo_env import Action, ActionName, MalformedAction, Observation, Task
 from mledojo_env.errors import ConfigError, SandboxError
 from mledojo_env.sandbox.local import LocalSandbox
 from mledojo_train.codec import FencedCodec, Message
-from mledojo_train.generation import Sampling
+from mledojo_train.generation import Completion, Sampling
 from mledojo_train.generation.in_process import TransformersGenerator
 from mledojo_train.policy.base import Reply, TokenRecord
 from mledojo_train.policy.local import ModelPolicy
@@ -138,7 +138,7 @@ def test_cancelling_ends_every_episode_and_its_scripts(sandbox: Any) -> None:
             await running
         return asyncio.get_running_loop().time() - began
 
-    assert asyncio.run(start_and_cancel()) < 3
+    assert asyncio.run(start_and_cancel()) < 2
 
 
 @pytest.mark.parametrize("name", ["episode_deadline_s", "group_deadline_s", "rollout_deadline_s"])
@@ -171,6 +171,62 @@ def test_the_figures_say_where_the_time_went(sandbox: Any) -> None:
     assert 0 <= figures["overlap"] <= figures["generator_busy"] <= 1
     assert 0 <= figures["queue_p50_s"] <= figures["queue_p95_s"]
     assert figures["stragglers"] == figures["broken"] == 0
+
+
+class Recital:
+    """A generator that says given bytes, whatever it is asked, up to the limit."""
+
+    generated_tokens, busy_s = 0, 0.0
+
+    def __init__(self, tokenizer: Any, said: str | bytes) -> None:
+        if isinstance(said, str):
+            self.ids = tokenizer(said, add_special_tokens=False)["input_ids"]
+        else:  # bytes that are no text, as a byte-level vocabulary can spell them
+            letters = tokenizer(bytes(range(33, 127)).decode(), add_special_tokens=False)["input_ids"]
+            self.ids = [letters[0]] + [i for b in said for i in _byte_ids(tokenizer, b)]
+
+    async def generate(self, prompt_ids: Any, max_new_tokens: int, stop: Any = None) -> Completion:
+        ids = self.ids[:max_new_tokens]
+        return Completion(ids, [-1.0] * len(ids))
+
+    def close(self) -> None:
+        pass
+
+
+def _byte_ids(tokenizer: Any, byte: int) -> list[int]:
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    return [tokenizer.convert_tokens_to_ids(bytes_to_unicode()[byte])]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("", "empty"),
+        ("never an action, " * 8_000, "at most 100000"),
+        (b"\xff\xfe\x80```reset", "no fenced block"),
+        ("```reset\n```\n" * 10, "10 actions"),
+        ("```execute_code\n```python\nprint(1)\n```\n```", "SyntaxError"),
+    ],
+    ids=["nothing", "a flood", "no text", "ten actions", "nested fences"],
+)
+def test_whatever_a_policy_says_is_observed_and_recorded(
+    sandbox: Any, nano: tuple[Any, Any], said: str | bytes, told: str
+) -> None:
+    generator = Recital(nano[1], said)
+    policy = ModelPolicy("test:recital", generator, nano[1], CODEC, max_new_tokens=10**6, max_tokens=10**7)
+    (episode,) = play(sandbox, policy, [EpisodeSpec(TASK, 0)], max_steps=2)
+    assert not episode.broken and episode.stop_reason == "steps"
+    assert told in episode.steps[0].observation_text
+    again = Trajectory.from_json(episode.to_json())
+    assert sum(again.mask) == 2 * len(generator.ids)
+
+
+def test_an_execution_that_prints_without_end_is_bounded(sandbox: Any) -> None:
+    flood = Action(ActionName.EXECUTE_CODE, "while True: print('x' * 10**6)")
+    (episode,) = play(sandbox, Script(flood), [EpisodeSpec(TASK, 0)], max_steps=1)
+    assert episode.steps[0].observation["status"] != "ok"
+    assert len(episode.to_json()) < 50_000
 
 
 def test_no_tasks_is_an_error() -> None:

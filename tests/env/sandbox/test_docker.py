@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from mledojo_env.errors import SandboxError, SandboxUnavailable
+from mledojo_env.execution_cache import ExecutionCache
 from mledojo_env.sandbox import DockerSandbox, DockerSettings, Limits, Status, engine, frames
 from mledojo_env.sandbox.container import Container
 
@@ -304,6 +305,24 @@ def engine_that_can_hang(folder: Path) -> Iterator[tuple[str, threading.Event]]:
 
 
 @pytest.mark.docker
+@pytest.mark.docker
+@pytest.mark.usefixtures("engine_with_image")
+async def test_a_container_can_be_cached_by_its_image(bare: DockerSandbox, tmp_path: Path, task, client):
+    """Files that were served from the cache are restored in a container as anywhere else."""
+    assert client.images.get(bare.settings.image).id in bare.fingerprint
+    cache = ExecutionCache(tmp_path)
+    for place in range(2):
+        session = CachedSession(
+            lambda: bare.session(task.public), cache, bare.fingerprint, {task.public: "public"}
+        )
+        await session.run("import os\nos.makedirs('a')\nopen('a/b', 'w').write('c')", task.public, Limits())
+        code = f"print(open('a/b').read())\n# {place}"  # the second time another script, which has to run
+        assert (await session.run(code, task.public, Limits())).stdout == "c\n"
+        await session.close()
+    assert (cache.stats.hits, cache.stats.misses) == (1, 3)
+    cache.close()
+
+
 @pytest.mark.usefixtures("engine_with_image")
 async def test_an_engine_that_stops_answering_is_explained(monkeypatch, tmp_path: Path, task, client):
     if not engine.is_local(client):
