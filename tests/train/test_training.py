@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mledojo_train.grpo import TASK_KEY, _columns, _task_of
+from mledojo_train.grpo import TASK_KEY, _columns, _task_of, _without
 from mledojo_train.trajectory import Trajectory, read_trajectories
 
 ROOT = Path(__file__).parents[2]
@@ -238,6 +238,45 @@ def test_workers_end_with_a_launcher_that_is_killed(workshop: Path) -> None:
         time.sleep(0.1)
     assert not _alive(family)
     assert len(list(read_trajectories(rollouts))) >= 1
+
+
+def test_ctrl_c_in_a_rollout_ends_every_child_within_two_seconds(workshop: Path) -> None:
+    """While scripts run for a minute and the model is asked for a thousand tokens a turn."""
+    options = [*GRPO, "--trainer.max_steps", "100", "--episode.max_steps", "50", "--max_tokens", "4000"]
+    running = subprocess.Popen(
+        [
+            *(sys.executable, str(ROOT / "recipes/grpo.py"), "--model_name_or_path", "sft"),
+            *("--output_dir", "stopped", *options, "--sampling.max_new_tokens", "1000"),
+        ],
+        cwd=workshop,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while len(_descendants(running.pid)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(2)  # into the rollout
+    family = _descendants(running.pid)
+    assert len(family) >= 3, "the sandbox's processes, the grader's"
+    running.send_signal(signal.SIGINT)
+    pressed = time.monotonic()
+    while _alive(family) and time.monotonic() < pressed + 10:
+        time.sleep(0.02)
+    took = time.monotonic() - pressed
+    _, stderr = running.communicate(timeout=20)
+    assert took < 2, took
+    assert running.returncode == 130 and "interrupted" in stderr
+
+
+def test_late_episodes_are_left_out_of_the_loss_and_the_baseline() -> None:
+    late = Trajectory(
+        *("t", "p", 0, []), reward=0.7, stop_reason="deadline", prompt_ids=[4], completion_ids=[5], mask=[1]
+    )
+    late.logprobs = [-0.1]
+    columns = _columns([_without(late)], eos=2)
+    assert (columns["env_mask"], columns["episode_reward"]) == ([[0]], [None])
+    assert (late.mask, late.reward) == ([1], 0.7), "what is written down stays as it was"
 
 
 def test_an_episode_without_tokens_becomes_one_masked_token() -> None:

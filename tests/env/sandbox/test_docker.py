@@ -21,6 +21,7 @@ import pytest
 from mledojo_env.errors import SandboxError, SandboxUnavailable
 from mledojo_env.execution_cache import ExecutionCache
 from mledojo_env.sandbox import DockerSandbox, DockerSettings, Limits, Status, engine, frames
+from mledojo_env.sandbox.cached import CachedSession
 from mledojo_env.sandbox.container import Container
 
 PACKAGE_ROOT = str(Path(__file__).resolve().parents[3] / "env")
