@@ -18,9 +18,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from mledojo_env.errors import ConfigError
-from mledojo_env.sandbox.base import Sandbox
 from mledojo_train.codec import make_codec
-from mledojo_train.config import GRPORun, build, config_hash
+from mledojo_train.config import GRPORun, build
 from mledojo_train.generation import Generator
 from mledojo_train.generation.in_process import TransformersGenerator
 from mledojo_train.generation.trl_vllm import TRLVLLMGenerator
@@ -28,7 +27,7 @@ from mledojo_train.generation.vllm import VLLMGenerator, save_adapter
 from mledojo_train.policy.local import ModelPolicy
 from mledojo_train.prompts import opening
 from mledojo_train.rollout import EpisodeSpec, RolloutEngine
-from mledojo_train.run import gate_settings, open_cache, process_count
+from mledojo_train.run import process_count
 from mledojo_train.trajectory import Trajectory, TrajectoryWriter
 
 if TYPE_CHECKING:
@@ -247,18 +246,6 @@ def _check_trl_vllm(config: GRPORun, arguments: Any) -> None:
             "which rollouts are not. Use generator: vllm with servers of your own, or vllm_mode: colocate "
             "without tensor parallelism."
         )
-
-
-def make_engine(config: GRPORun, sandbox: Sandbox) -> RolloutEngine:
-    """Return the engine that plays this run's episodes."""
-    return RolloutEngine(
-        sandbox,
-        make_codec(config.action_format),
-        config.episode,
-        gate=gate_settings(config.sandbox),
-        cache=open_cache(config.cache_mb),
-        config_hash=config_hash(config),
-    )
 
 
 def trajectory_file(config: GRPORun, process_index: int) -> Path:

@@ -16,8 +16,10 @@ from mledojo_env.errors import ConfigError, MLEDojoError, SandboxUnavailable, di
 from mledojo_env.execution_cache import ExecutionCache
 from mledojo_env.sandbox import syscalls
 from mledojo_env.sandbox.base import Sandbox
-from mledojo_train.config import SandboxOptions
+from mledojo_train.codec import make_codec
+from mledojo_train.config import CollectRun, EvalRun, GRPORun, SandboxOptions, config_hash
 from mledojo_train.gate import GateSettings
+from mledojo_train.rollout import RolloutEngine
 from mledojo_train.trajectory import Trajectory
 
 INTERRUPTED = 130
@@ -100,13 +102,20 @@ def gate_settings(options: SandboxOptions) -> GateSettings:
     return GateSettings.for_machine(options.max_concurrent, process_count())
 
 
-def open_cache(max_mb: int) -> ExecutionCache | None:
-    """Return the cache of executions that a run asks for; None for a bound of 0.
+def make_engine(config: CollectRun | GRPORun | EvalRun, sandbox: Sandbox) -> RolloutEngine:
+    """Return the engine that plays a run's episodes.
 
     Raises:
-        ConfigError: If it cannot be opened; names the file.
+        ConfigError: If there is no such action format, or the cache of executions cannot be opened.
     """
-    return ExecutionCache(max_mb=max_mb) if max_mb else None
+    return RolloutEngine(
+        sandbox,
+        make_codec(config.action_format),
+        config.episode,
+        gate=gate_settings(config.sandbox),
+        cache=ExecutionCache(max_mb=config.cache_mb) if config.cache_mb else None,
+        config_hash=config_hash(config),
+    )
 
 
 def _make_sandbox(options: SandboxOptions) -> Sandbox:

@@ -9,10 +9,10 @@ import asyncio
 from pathlib import Path
 
 from mledojo_train.codec import make_codec
-from mledojo_train.config import CollectRun, config_hash, expand_tasks, parse_command_line, save_resolved
+from mledojo_train.config import CollectRun, expand_tasks, parse_command_line, save_resolved
 from mledojo_train.policy import check_policy, load_policy
-from mledojo_train.rollout import EpisodeSpec, RolloutEngine, spread
-from mledojo_train.run import episode_progress, gate_settings, open_cache, open_sandbox, recipe
+from mledojo_train.rollout import EpisodeSpec, spread
+from mledojo_train.run import episode_progress, make_engine, open_sandbox, recipe
 from mledojo_train.trajectory import TrajectoryWriter, read_trajectories
 
 
@@ -28,14 +28,7 @@ def main() -> None:
     specs = spread(expand_tasks(config.tasks), config.episodes, config.seed)
     done = {(t.policy, t.task, t.seed) for t in read_trajectories(path)} if path.exists() else set()
     with open_sandbox(config.sandbox) as sandbox, TrajectoryWriter(path) as writer:
-        engine = RolloutEngine(
-            sandbox,
-            codec,
-            config.episode,
-            gate=gate_settings(config.sandbox),
-            cache=open_cache(config.cache_mb),
-            config_hash=config_hash(config),
-        )
+        engine = make_engine(config, sandbox)
         for name in config.policies:
             policy = load_policy(name, codec, config.sampling, max_tokens=config.max_tokens)
             todo: list[EpisodeSpec] = [

@@ -13,13 +13,12 @@ from rich.console import Console
 
 from mledojo_train import evaluate
 from mledojo_train.codec import make_codec
-from mledojo_train.config import EvalRun, config_hash, expand_tasks, parse_command_line, save_resolved
+from mledojo_train.config import EvalRun, expand_tasks, parse_command_line, save_resolved
 from mledojo_train.policy import check_policy, load_policy
-from mledojo_train.rollout import RolloutEngine, spread
+from mledojo_train.rollout import spread
 from mledojo_train.run import (
     episode_progress,
-    gate_settings,
-    open_cache,
+    make_engine,
     open_sandbox,
     recipe,
     seed_everything,
@@ -43,14 +42,7 @@ def main() -> None:
         TrajectoryWriter(folder / "trajectories.jsonl") as writer,
         (folder / "results.jsonl").open("w") as results,
     ):
-        engine = RolloutEngine(
-            sandbox,
-            codec,
-            config.episode,
-            gate=gate_settings(config.sandbox),
-            cache=open_cache(config.cache_mb),
-            config_hash=config_hash(config),
-        )
+        engine = make_engine(config, sandbox)
         for name, spec in config.policies.items():
             policy = load_policy(spec, codec, config.sampling, max_tokens=config.max_tokens)
             seed_everything(config.seed)

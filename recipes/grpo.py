@@ -8,7 +8,7 @@ from __future__ import annotations
 from mledojo_train import grpo
 from mledojo_train.config import GRPORun, expand_tasks, parse_command_line, save_resolved
 from mledojo_train.policy.local import load_model
-from mledojo_train.run import check_writable, open_sandbox, process_index, recipe
+from mledojo_train.run import check_writable, make_engine, open_sandbox, process_index, recipe
 from mledojo_train.trajectory import TrajectoryWriter
 
 
@@ -22,7 +22,7 @@ def main() -> None:
         open_sandbox(config.sandbox) as sandbox,
         TrajectoryWriter(grpo.trajectory_file(config, process_index())) as writer,
     ):
-        engine = grpo.make_engine(config, sandbox)
+        engine = make_engine(config, sandbox)
         rollouts = grpo.OnlineRollouts(config, engine, writer if config.save_rollouts else None)
         dataset = grpo.make_dataset(config, engine, expand_tasks(config.tasks))
         trainer = grpo.make_trainer(config, model, tokenizer, dataset, rollouts)
