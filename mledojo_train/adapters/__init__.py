@@ -1,0 +1,1 @@
+"""The environment in the forms that other libraries' trainers take."""
