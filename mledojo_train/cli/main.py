@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mledojo_env.errors import MLEDojoError
-from mledojo_train.cli import episodes, machine, tasks
+from mledojo_train.cli import episodes, machine, serve, tasks
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,6 +21,7 @@ app.command()(episodes.run)
 app.command()(episodes.play)
 app.command()(episodes.grade)
 app.command()(machine.doctor)
+app.command()(serve.serve)
 
 
 def _print_version(wanted: bool) -> None:
