@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,9 @@ class Server:
         return self.process.returncode, printed
 
 
-def start(place: Path, *words: str) -> Server:
+@contextmanager
+def serving(place: Path, *words: str) -> Iterator[Server]:
+    """Run a server; a test that fails must not leave it behind."""
     process = subprocess.Popen(
         [*CLI, "--port", "0", "--tasks-path", str(place / "tasks"), *words],
         stdout=subprocess.DEVNULL,
@@ -68,13 +71,18 @@ def start(place: Path, *words: str) -> Server:
         env=os.environ | {"MLEDOJO_CACHE": str(place / "cache")},
     )
     assert process.stderr
-    lines = ""
-    for line in process.stderr:
-        lines += line
-        found = re.search(r"serving at (http://\S+)", line)
-        if found:
-            return Server(process, found[1], lines)
-    raise AssertionError(f"the server ended with {process.wait()}: {lines}")
+    try:
+        lines = ""
+        for line in process.stderr:
+            lines += line
+            found = re.search(r"serving at (http://\S+)", line)
+            if found:
+                yield Server(process, found[1], lines)
+                return
+        raise AssertionError(f"the server ended with {process.wait()}: {lines}")
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +94,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(place: Path) -> Iterator[Server]:
-    running = start(place, "--max-sessions", "3", "--max-steps", "5")
-    yield running
-    if running.process.poll() is None:
-        running.stop()
+    with serving(place, "--max-sessions", "3", "--max-steps", "5") as running:
+        yield running
 
 
 @pytest.fixture
@@ -257,27 +263,27 @@ def test_an_idle_session_is_closed_a_busy_one_is_not_and_sigterm_leaves_nothing(
     place: Path, write_task: Callable[..., Path]
 ) -> None:
     write_task(root=place / "tasks")
-    server = start(place, "--max-sessions", "1", "--idle-s", "1", "--host", "0.0.0.0")
-    assert "warning: listening at 0.0.0.0" in server.first_lines
-    url = server.url.replace("0.0.0.0", "127.0.0.1")
-    with MLEDojoClient(base_url=url).sync() as first, MLEDojoClient(base_url=url).sync() as second:
-        first.reset(task="tiny")
-        result = first.step(execute(f"import time; time.sleep(2.5)\n{CONSTANT}"))
-        assert result.reward == 0.25  # longer than a session may idle
-        time.sleep(2)
-        assert second.reset(task="tiny").observation.facts.steps_left == 15  # in the first one's place
-        time.sleep(2)
-        with pytest.raises(RuntimeError, match="No episode is running"):
-            first.step(execute("pass"))
-    idle = server.descendants()
-    with connect(url.replace("http", "ws") + "/ws") as busy:
-        busy.send(json.dumps({"type": "reset", "data": {"task": "tiny"}}))
-        busy.recv()
-        endless = {"name": "execute_code", "argument": "while True: pass"}
-        busy.send(json.dumps({"type": "step", "data": endless}))
-        assert eventually(lambda: server.descendants() > idle)
-        family = server.descendants()
-        code, printed = server.stop()
+    with serving(place, "--max-sessions", "1", "--idle-s", "1", "--host", "0.0.0.0") as server:
+        assert "warning: listening at 0.0.0.0" in server.first_lines
+        url = server.url.replace("0.0.0.0", "127.0.0.1")
+        with MLEDojoClient(base_url=url).sync() as first, MLEDojoClient(base_url=url).sync() as second:
+            first.reset(task="tiny")
+            result = first.step(execute(f"import time; time.sleep(2.5)\n{CONSTANT}"))
+            assert result.reward == 0.25  # longer than a session may idle
+            time.sleep(2)
+            assert second.reset(task="tiny").observation.facts.steps_left == 15  # in the first one's place
+            time.sleep(2)
+            with pytest.raises(RuntimeError, match="No episode is running"):
+                first.step(execute("pass"))
+        idle = server.descendants()
+        with connect(url.replace("http", "ws") + "/ws") as busy:
+            busy.send(json.dumps({"type": "reset", "data": {"task": "tiny"}}))
+            busy.recv()
+            endless = {"name": "execute_code", "argument": "while True: pass"}
+            busy.send(json.dumps({"type": "step", "data": endless}))
+            assert eventually(lambda: server.descendants() > idle)
+            family = server.descendants()
+            code, printed = server.stop()
     assert code == 128 + signal.SIGTERM
     assert "Traceback" not in printed
     assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family))
