@@ -4,7 +4,7 @@
 
 a) this project's engine, as `recipes/grpo.py` uses it; (b) TRL's stock `environment_factory` loop with our
 environment; (c) the stock loop with `python script.py` as its sandbox, without isolation or grading. All run
-inside TRL's trainer with a model that recites the same turns (recital.py), so that what differs is the loop.
+inside TRL's trainer with a model that plays a script (scripted_model.py), so that what differs is the loop.
 Timed is a rollout: from the environments' resets to the last token. Scripts import pandas and scikit-learn,
 as nearly all do, and then fit a random forest to the task, or compute for a second of CPU time, or wait for
 two seconds. The cache is on in training; here all episodes of a task play the same scripts, the best case
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import copy
 import datetime
 import json
 import logging
@@ -52,10 +51,9 @@ from mledojo_train.gate import GateSettings
 from mledojo_train.generation import Sampling
 from mledojo_train.nano import NanoConfig, make_nano
 from mledojo_train.policy.base import Reply
-from mledojo_train.policy.local import load_model
 from mledojo_train.policy.scripts import Plan, write
 from mledojo_train.rollout import EpisodeOptions, RolloutEngine, spread
-from recital import RecitalModel, qwen_tokenizer, tool_call
+from scripted_model import load_with_tools, play, tool_call
 
 TASKS = ["offline/concrete-strength", "offline/hotel-rates"]
 HEAD = "import time\nimport pandas as pd\nimport sklearn.ensemble\n"
@@ -122,8 +120,8 @@ class Bench:
     def __init__(self, folder: Path, sandbox: LocalSandbox) -> None:
         self.folder, self.sandbox = folder, sandbox
         texts = [*SCRIPTS.values(), FencedCodec().instructions()]
-        make_nano(texts, folder / "nano", NanoConfig(vocab_size=1000, hidden_size=32, layers=1, heads=2))
-        self.tokenizer = qwen_tokenizer(load_model(str(folder / "nano"))[1])
+        config = NanoConfig(vocab_size=1000, hidden_size=32, layers=1, heads=2, max_positions=32_768)
+        make_nano(texts, folder / "nano", config)
 
     def rollout(self, way: str, script: str, episodes: int, steps: int) -> float:
         """Return the seconds of one rollout of `episodes` episodes with `steps` executions each."""
@@ -144,16 +142,18 @@ class Bench:
             disable_tqdm=True,
             logging_strategy="no",
         )
-        model = RecitalModel(self.tokenizer, [*turns, "Done."])
+        model, tokenizer = load_with_tools(str(self.folder / "nano"))
+        play(model, tokenizer, turns)
+        options = EpisodeOptions(max_steps=steps)
         common: dict[str, Any] = {
             "model": model,
             "args": arguments,
-            "train_dataset": tool_dataset(TASKS, max_steps=steps),
-            "processing_class": copy.deepcopy(self.tokenizer),
+            "train_dataset": tool_dataset(TASKS, options),
+            "processing_class": tokenizer,
         }
         if way.startswith("a"):
             return self._ours(common, steps, cached=way == "a+cache")
-        factory = PlainEnv if way == "c" else tool_env_factory(self.sandbox, max_steps=steps)
+        factory = PlainEnv if way == "c" else tool_env_factory(options, sandbox=self.sandbox)
         trainer = TimedTrainer(**common, environment_factory=factory)
         trainer.train()
         return trainer.rollout_s
@@ -161,7 +161,7 @@ class Bench:
     def _ours(self, common: dict[str, Any], steps: int, *, cached: bool) -> float:
         config = GRPORun(
             output_dir=str(self.folder / "out"),
-            model_name_or_path="recital",
+            model_name_or_path="scripted",
             action_format="tools",
             episode=EpisodeOptions(max_steps=steps),
             sampling=Sampling(max_new_tokens=2048),
@@ -219,7 +219,9 @@ class Fixed:
         """Return None: there is no model."""
 
 
-def play(sandbox: LocalSandbox, action: Action, episodes: int, steps: int, ceiling: int | None = None) -> Any:
+def play_fixed(
+    sandbox: LocalSandbox, action: Action, episodes: int, steps: int, ceiling: int | None = None
+) -> Any:
     """Return the engine's figures and the trajectories of episodes without a model."""
     gate = (
         GateSettings.for_machine() if ceiling is None else replace(GateSettings.for_machine(), always=ceiling)
@@ -239,7 +241,7 @@ def overhead(sandbox: LocalSandbox) -> list[str]:
     for episodes, steps in ((2, 4), (16, 4), (64, 4), (64, 16), (64, 64)):
         cells = []
         for action in (ask, empty):
-            figures, played = play(sandbox, action, episodes, steps)
+            figures, played = play_fixed(sandbox, action, episodes, steps)
             count = sum(len(one.steps) for one in played)
             script_s = sum(step.run_s for one in played for step in one.steps)
             cells.append((figures["seconds"] * 1000 / count, script_s * 1000 / count))
@@ -284,7 +286,7 @@ def scaling(sandbox: LocalSandbox) -> list[str]:
     first = 0.0
     for episodes in (2, 4, 8, 16, 32, 64):
         with memory_watch() as seen:
-            figures, _ = play(sandbox, action, episodes, 2, ceiling=64)
+            figures, _ = play_fixed(sandbox, action, episodes, 2, ceiling=64)
         first = first or max(seen)
         more = (max(seen) - first) / (episodes - 2) if episodes > 2 else 0.0
         rate = figures["episodes_per_min"]

@@ -2,9 +2,9 @@
 
 After Dolan & More (Mathematical Programming 91, 2002). A policy's ratio on a task is the best policy's mean
 score there over its own, at least 1 and infinite for a score of 0. Its profile is the share of tasks with a
-ratio of at most tau. The area under it (AUP) is taken over log10(tau) from 0 to 1, a factor of ten, and lies in
-[0, 1]: 1 for who is best everywhere. Scores are ranks in [0, 1]; where nobody scored on a task, all are best.
-MLE-Dojo reports an AUP without saying over which range and of what, so the two are not comparable.
+ratio of at most tau. The area under it (AUP) is taken over log10(tau) from 0 to 1, a factor of ten, and lies
+in [0, 1]: 1 for who is best everywhere. Scores are ranks in [0, 1]; where nobody scored on a task, all are
+best. MLE-Dojo reports an AUP without saying over which range and of what, so the two are not comparable.
 """
 
 from __future__ import annotations

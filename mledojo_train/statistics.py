@@ -1,8 +1,8 @@
 """Means with intervals, comparisons and sample sizes over evaluation episodes.
 
 Two intervals answer two questions. `stratified_mean` resamples episodes within their tasks: how would these
-tasks go if they were played again? `task_mean` resamples tasks, and episodes within them: how would other tasks
-like these go?
+tasks go if they were played again? `task_mean` resamples tasks, and episodes within them: how would other
+tasks like these go?
 """
 
 from __future__ import annotations

@@ -50,6 +50,7 @@ def test_importing_a_package_imports_nothing_heavy(package: str) -> None:
         ["play", "--help"],
         ["grade", "--help"],
         ["doctor", "--help"],
+        ["serve", "--help"],
     ],
     ids=" ".join,
 )

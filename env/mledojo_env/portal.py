@@ -51,6 +51,11 @@ class Portal:
                 ended.wait(_CLEAN_UP_S)
             raise
 
+    def start_soon(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run `work` on the portal's loop, and do not wait for it: safe in any thread and in a finalizer."""
+        # Without the lock where it can be: a finalizer may run while this very thread holds it.
+        asyncio.run_coroutine_threadsafe(work, self._loop or self._started())
+
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:

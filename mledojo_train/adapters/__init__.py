@@ -1,1 +1,1 @@
-"""The environment as other frameworks want it."""
+"""The environment in the forms that other libraries' trainers take."""

@@ -10,7 +10,11 @@ tables = st.lists(st.tuples(ranks, ranks, ranks), min_size=1, max_size=5)
 
 
 def test_a_small_case_by_hand() -> None:
-    scores = {"a": {"t": [0.8], "u": [0.1, 0.3]}, "b": {"t": [0.4], "u": [0.2]}, "c": {"t": [0.0], "u": [0.02]}}
+    scores = {
+        "a": {"t": [0.8], "u": [0.1, 0.3]},
+        "b": {"t": [0.4], "u": [0.2]},
+        "c": {"t": [0.0], "u": [0.02]},
+    }
     found = ratios(scores)
     assert found == {
         "a": {"t": 1.0, "u": 1.0},
@@ -42,6 +46,6 @@ def test_areas_lie_in_0_1_and_somebody_is_best_on_each_task(table: list[tuple[fl
 @given(tables)
 def test_the_area_is_the_integral_of_the_profile(table: list[tuple[float, float, float]]) -> None:
     scores = {name: {f"t{k}": [row[i]] for k, row in enumerate(table)} for i, name in enumerate("abc")}
-    logs = (np.arange(20_000) + 0.5) / 20_000
+    logs = (np.arange(500) + 0.5) / 500
     for one in ratios(scores).values():
-        assert area(one) == pytest.approx(np.mean(profile(one, MOST**logs)), abs=1e-3)
+        assert area(one) == pytest.approx(np.mean(profile(one, MOST**logs)), abs=3e-3)

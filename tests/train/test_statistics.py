@@ -71,7 +71,9 @@ def test_one_task_says_nothing_of_others_and_none_nothing_at_all() -> None:
 def test_policies_that_are_alike_seldom_differ() -> None:
     rng = np.random.default_rng(6)
     found = [
-        compare({t: rng.normal(0, 1, 4).tolist() for t in "abc"}, {t: rng.normal(0, 1, 4).tolist() for t in "abc"})
+        compare(
+            {t: rng.normal(0, 1, 4).tolist() for t in "abc"}, {t: rng.normal(0, 1, 4).tolist() for t in "abc"}
+        )
         for _ in range(150)
     ]
     small = sum(one is not None and one.p_value < 0.1 for one in found)

@@ -1,0 +1,1 @@
+"""The environment as an OpenEnv server, and the client for it; needs the extra `openenv`."""
