@@ -207,6 +207,7 @@ class RolloutEngine:
             step.execute_s, step.run_s = time.monotonic() - began, info["exec"].get("wall_s", 0.0)
             trajectory.steps.append(step)
             trajectory.result = env.episode_result()
+            step.rank = trajectory.result["rank"]
             trajectory.reward += reward
             trajectory.terminated, trajectory.truncated = terminated, truncated
             trajectory.messages.append(reply.message)
@@ -254,6 +255,10 @@ def _step(reply: Reply, observation: Observation, reward: float) -> Step:
         generate_s=reply.generate_s,
         execute_s=0.0,
         policy_version=reply.policy_version,
+        prompt_tokens=reply.prompt_tokens,
+        completion_tokens=reply.completion_tokens,
+        cost=reply.cost,
+        reasoning=reply.reasoning,
     )
 
 

@@ -13,7 +13,8 @@ from typing import Any, Self
 from mledojo_env.errors import ConfigError
 from mledojo_train.codec import Message
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_READ = (1, 2)  # what version 2 added to 1 has defaults
 
 
 @dataclass
@@ -30,6 +31,11 @@ class Step:
     execute_s: float  # wall clock of the environment's step, waiting for a place in the sandbox included
     run_s: float = 0.0  # wall clock of the script itself
     policy_version: int = 0  # weight updates that the policy had seen
+    rank: float | None = None  # final rank of the submission that counts so far; None: none yet
+    prompt_tokens: int = 0  # that the policy read for this turn
+    completion_tokens: int = 0  # that it wrote, its reasoning included
+    cost: float | None = None  # in US dollars; None: no price is known
+    reasoning: str = ""  # what a model thought beside its reply
 
 
 @dataclass
@@ -59,6 +65,7 @@ class Trajectory:
     data_hash: str = ""
     config_hash: str = ""
     wall_s: float = 0.0
+    id: str = ""  # unique in its file, where the writer gives one
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -90,11 +97,12 @@ class Trajectory:
             ValueError: If it is not JSON or not a trajectory of this schema.
         """
         record = json.loads(line)
-        if not isinstance(record, dict) or record.get("schema_version") != SCHEMA_VERSION:
+        if not isinstance(record, dict) or record.get("schema_version") not in _READ:
             found = record.get("schema_version") if isinstance(record, dict) else type(record).__name__
             raise ValueError(f"schema version {found}, expected {SCHEMA_VERSION}")
         try:
             record["steps"] = [Step(**step) for step in record["steps"]]
+            record["schema_version"] = SCHEMA_VERSION
             return cls(**record)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a trajectory: {error}") from error

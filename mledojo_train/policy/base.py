@@ -14,7 +14,8 @@ class Reply:
     """One turn of the policy: what it wrote, and the action read from it.
 
     `generate_s` is the wall-clock time from request to reply. `out_of_tokens` says that the episode's token
-    budget leaves no room for another turn. `policy_version` counts the weight updates before it.
+    budget leaves no room for another turn. `policy_version` counts the weight updates before it. `cost` is in
+    US dollars, None where no price is known; `reasoning` is what the model thought beside its reply.
     """
 
     message: Message
@@ -22,6 +23,10 @@ class Reply:
     generate_s: float = 0.0
     out_of_tokens: bool = False
     policy_version: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float | None = None
+    reasoning: str = ""
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,7 @@ class ModelActor:
             message: Message = {"role": "assistant", "content": ""}
             return Reply(message, self._codec.parse(""), out_of_tokens=True)
         began = time.monotonic()
+        read = len(self._tokens)
         completion = await self._generator.generate(self._tokens.ids, room, self._stop)
         text = self._tokens.add_completion(completion.token_ids, completion.logprobs)
         return Reply(
@@ -86,6 +87,8 @@ class ModelActor:
             self._codec.parse(text),
             time.monotonic() - began,
             policy_version=completion.version,
+            prompt_tokens=read,
+            completion_tokens=len(completion.token_ids),
         )
 
     def tokens(self) -> TokenRecord:

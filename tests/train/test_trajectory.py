@@ -73,9 +73,22 @@ def test_lone_surrogates_in_model_output_do_not_break_the_record(tmp_path: Path)
         writer.write(episode(messages=[{"role": "assistant", "content": "\ud800 \u2028 x"}]))
     assert len(list(read_trajectories(path))) == 1
     assert len(path.read_bytes().splitlines()) == 1
-    assert json.loads(path.read_text())["schema_version"] == 1
+    assert json.loads(path.read_text())["schema_version"] == 2
 
 
 def test_conversations_leave_out_what_we_broke() -> None:
     rows = list(to_conversations([episode(1), episode(2, error="SandboxError: x"), episode(3, steps=[])]))
     assert [row["messages"][0]["content"] for row in rows] == ["tâche"]
+
+
+def test_a_record_of_the_first_schema_is_still_read() -> None:
+    old = {
+        "task": "offline/x", "policy": "scripted:mixed", "seed": 3, "messages": [], "reward": 0.5,
+        "steps": [{
+            "reply": "r", "action": "reset", "argument": "", "observation": {"status": "ok"},
+            "observation_text": "ok", "reward": 0.5, "generate_s": 0.1, "execute_s": 0.2,
+        }],
+        "schema_version": 1,
+    }  # fmt: skip
+    read = Trajectory.from_json(json.dumps(old))
+    assert (read.schema_version, read.id, read.steps[0].rank, read.steps[0].cost) == (2, "", None, None)
