@@ -69,7 +69,8 @@ quickstart quickstart-ci:
 	$(LAUNCH) recipes/grpo.py --config configs/grpo/$(QUICKSTART).yaml
 	$(call headline,4/4 evaluation: both on tasks that training never touched)
 	$(TIED) $(BIN)/python recipes/eval.py --config configs/eval/$(QUICKSTART).yaml
-	$(call headline,done: the results are in runs/$(QUICKSTART))
+	$(TIED) $(BIN)/mledojo-train report runs/$(QUICKSTART)/eval -o runs/$(QUICKSTART)/report.html
+	$(call headline,done: runs/$(QUICKSTART)/report.html tells; the results are in runs/$(QUICKSTART))
 
 # One line with the time since make started, the installation included.
 define headline

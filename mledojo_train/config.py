@@ -25,6 +25,7 @@ from mledojo_env.typed_yaml import parse_mapping, read_mapping
 from mledojo_train.generation import Sampling
 from mledojo_train.generation.vllm import VLLMOptions
 from mledojo_train.nano import NanoConfig
+from mledojo_train.presets import with_preset
 from mledojo_train.rollout import EpisodeOptions
 
 Run = TypeVar("Run")
@@ -108,7 +109,8 @@ class EvalRun:
     """Several episodes of each policy on each task; rows, intervals, a table."""
 
     output_dir: str
-    policies: dict[str, str]  # name in the table -> spec; the first is what others are compared with
+    policies: dict[str, str] = field(default_factory=dict)  # name in tables -> spec
+    preset: str | None = None  # dojo, quick or mle-lite: a protocol by name, below what is set here
     tasks: list[str] = field(default_factory=lambda: ["benchmark"])
     episodes: int = 4  # a task and policy
     seed: int = 0
@@ -150,6 +152,8 @@ def parse_command_line(model: type[Run], arguments: Sequence[str] | None = None)
             overrides.append((key, value))
     for key, value in overrides:
         _set(mapping, key.split("."), _yaml_value(key, value))
+    if model is EvalRun:
+        mapping = with_preset(mapping)
     return parse_mapping(mapping, model, origin)
 
 

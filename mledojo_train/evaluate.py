@@ -1,154 +1,117 @@
-"""Evaluation: episodes -> rows -> figures with intervals, before and after side by side."""
+"""Evaluation: policies -> episodes -> rows on disk. A run that was stopped goes on where it was.
+
+What is not written is played; an episode counts once its row is a line of `results.jsonl`, so a run that is
+killed loses the episodes in flight and nothing else.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO
 
-from mledojo_env.actions import ActionName
-from mledojo_train.statistics import Estimate, difference, stratified_mean
-from mledojo_train.trajectory import Trajectory
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-Row = dict[str, Any]
-
-MALFORMED = "malformed"
-
-
-def row(name: str, domain: str, trajectory: Trajectory) -> Row:
-    """Return what a table needs of one episode."""
-    return {
-        "policy": name,
-        "spec": trajectory.policy,
-        "task": trajectory.task,
-        "domain": domain,
-        "seed": trajectory.seed,
-        "broken": trajectory.broken,
-        "error": trajectory.error,
-        "valid": trajectory.valid,
-        "rank": trajectory.rank,
-        "reward": trajectory.reward,
-        "result": trajectory.result,
-        "actions": dict(Counter(step.action or MALFORMED for step in trajectory.steps)),
-        "failures": dict(
-            Counter(step.action or MALFORMED for step in trajectory.steps if _failed(step.observation))
-        ),
-        "steps": len(trajectory.steps),
-        "policy_tokens": sum(trajectory.mask),
-        "generate_s": sum(step.generate_s for step in trajectory.steps),
-        "execute_s": sum(step.execute_s for step in trajectory.steps),
-        "run_s": sum(step.run_s for step in trajectory.steps),
-        "wall_s": trajectory.wall_s,
-    }
+from mledojo_env.errors import ConfigError
+from mledojo_train.codec import make_codec
+from mledojo_train.config import EvalRun, expand_tasks, save_resolved
+from mledojo_train.policy import check_policy, load_policy
+from mledojo_train.protocol import Protocol, protocol_of, read_protocol
+from mledojo_train.results import FILE, Results, Row, episode_id, read_results, row
+from mledojo_train.rollout import EpisodeSpec, RolloutEngine, spread
+from mledojo_train.run import episode_progress, make_engine, open_sandbox, seed_everything
+from mledojo_train.trajectory import Trajectory, TrajectoryWriter
 
 
-def summarise(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return per policy and domain (and over `all`): rank, valid rate, failure rates, action mix.
+def evaluate(config: EvalRun) -> Results:
+    """Play what is missing of an evaluation and return all of its rows.
 
-    Every estimate is a dict of mean, low, high (95 %) and n, or None where nothing was observed. Episodes
-    that we broke are counted and left out. `compared` holds each later policy minus the first.
+    Raises:
+        ConfigError: If a policy is unknown, no task can be played, or the folder holds another evaluation.
+        SandboxUnavailable: If this machine cannot isolate code.
     """
-    policies = list(dict.fromkeys(row["policy"] for row in rows))
-    summary: dict[str, Any] = {"policies": {}, "compared": {}}
-    for policy in policies:
-        mine = [row for row in rows if row["policy"] == policy]
-        domains = sorted({row["domain"] for row in mine})
-        summary["policies"][policy] = {
-            "spec": mine[0]["spec"],
-            "broken": sum(row["broken"] for row in mine),
-            "all": _figures(mine),
-            **{domain: _figures([row for row in mine if row["domain"] == domain]) for domain in domains},
+    if not config.policies:
+        raise ConfigError("No policies to evaluate. Name one: --policies.forest scripted:forest")
+    for spec in config.policies.values():
+        check_policy(spec)
+    folder = Path(config.output_dir)
+    specs = spread(expand_tasks(config.tasks), config.episodes, config.seed)
+    with open_sandbox(config.sandbox) as sandbox:
+        engine = make_engine(config, sandbox)
+        tasks = {spec.task: engine.task(spec.task).data_hash for spec in specs}
+        protocol = protocol_of(config, tasks)
+        done = _go_on(folder, protocol)
+        save_resolved(config, config.output_dir)
+        protocol.save(folder)
+        todo = {
+            name: [s for s in specs if episode_id(name, engine.task(s.task).id, s.seed) not in done]
+            for name in config.policies
         }
-        if policy != policies[0]:
-            first = [row for row in rows if row["policy"] == policies[0]]
-            change = difference(_by_task(mine, _rank), _by_task(first, _rank))
-            summary["compared"][f"{policy} - {policies[0]}"] = _plain(change)
-    return summary
+        left = sum(map(len, todo.values()))
+        if done and left:
+            print(f"{len(done)} episodes are there already; {left} to play")
+        with (
+            TrajectoryWriter(folder / "trajectories.jsonl") as writer,
+            (folder / FILE).open("a+b") as results,
+        ):
+            _end_cut_line(results)
+            for name, missing in todo.items():
+                if missing:
+                    _play(config, engine, name, missing, writer, results)
+    return read_results(folder)
 
 
-def _figures(rows: Sequence[Row]) -> dict[str, Any]:
-    actions: Counter[str] = Counter()
-    for item in rows:
-        if not item["broken"]:
-            actions.update(item["actions"])
-    total = sum(actions.values())
-    return {
-        "episodes": sum(not item["broken"] for item in rows),
-        "rank": _plain(stratified_mean(_by_task(rows, _rank))),
-        "valid_rate": _plain(stratified_mean(_by_task(rows, lambda item: [float(item["valid"])]))),
-        "validate_failure_rate": _plain(_failure_rate(rows, ActionName.VALIDATE_CODE)),
-        "execute_failure_rate": _plain(_failure_rate(rows, ActionName.EXECUTE_CODE)),
-        "action_mix": {name: count / total for name, count in actions.most_common()} if total else {},
-    }
+def _go_on(folder: Path, protocol: Protocol) -> set[str]:
+    """Return the ids of the episodes that need not be played again.
+
+    Raises:
+        ConfigError: If they were played by another protocol.
+    """
+    if not (folder / FILE).is_file():
+        return set()
+    before = read_protocol(folder)
+    clashes = before.clashes(protocol) if before else ["it does not say how it was played"]
+    if before:
+        clashes += [
+            f"{name} is {before.policies[name]} there and {spec} here"
+            for name, spec in protocol.policies.items()
+            if before.policies.get(name, spec) != spec
+        ]
+    if clashes:
+        raise ConfigError(
+            f"{folder} holds another evaluation: {'; '.join(clashes)}. "
+            "Choose another output_dir, or remove it."
+        )
+    return {found["id"] for found in read_results(folder).rows if not found["broken"] and "id" in found}
 
 
-def _failure_rate(rows: Sequence[Row], action: str) -> Estimate | None:
-    def outcomes(item: Row) -> list[float]:
-        failed = item["failures"].get(action, 0)
-        return [1.0] * failed + [0.0] * (item["actions"].get(action, 0) - failed)
-
-    return stratified_mean(_by_task(rows, outcomes))
-
-
-def _by_task(rows: Sequence[Row], values: Callable[[Row], list[float]]) -> dict[str, list[float]]:
-    groups: dict[str, list[float]] = defaultdict(list)
-    for item in rows:
-        if not item["broken"]:
-            groups[item["task"]] += values(item)
-    return groups
+def _end_cut_line(file: IO[bytes]) -> None:
+    """Keep a line that an earlier crash cut from swallowing the next row."""
+    if file.seek(0, 2):
+        file.seek(-1, 2)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
 
 
-def _rank(item: Row) -> list[float]:
-    return [float(item["rank"])]
+def _play(
+    config: EvalRun,
+    engine: RolloutEngine,
+    name: str,
+    specs: list[EpisodeSpec],
+    writer: TrajectoryWriter,
+    results: IO[bytes],
+) -> None:
+    codec = make_codec(config.action_format)
+    policy = load_policy(config.policies[name], codec, config.sampling, max_tokens=config.max_tokens)
+    seed_everything(config.seed)
 
+    def keep(trajectory: Trajectory) -> None:
+        trajectory.id = episode_id(name, trajectory.task, trajectory.seed)
+        task = engine.task(trajectory.task)
+        writer.write(trajectory)
+        board = task.leaderboard
+        line: Row = row(name, task.domain, board.kind if board else None, trajectory)
+        results.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+        results.flush()
 
-def _failed(observation: Mapping[str, Any]) -> bool:
-    return observation.get("status") != "ok"
-
-
-def _plain(estimate: Estimate | None) -> dict[str, float] | None:
-    return asdict(estimate) if estimate else None
-
-
-def table(summary: Mapping[str, Any]) -> Table:
-    """Return the summary as a table: policies of a domain one below the other, before and after."""
-    from rich.table import Table
-
-    printed = Table(title="Reference rank and failures, mean [95 % bootstrap interval]", title_justify="left")
-    for heading in ("domain", "policy", "n", "rank", "valid", "validate fails", "execute fails", "actions"):
-        printed.add_column(heading, justify="right" if heading == "n" else "left", overflow="fold")
-    policies = summary["policies"]
-    domains = sorted(
-        {domain for figures in policies.values() for domain in figures} - {"all", "spec", "broken"}
-    )
-    for domain in [*domains, "all"]:
-        for name, figures in policies.items():
-            if domain in figures:
-                printed.add_row(domain, name, *_cells(figures[domain]))
-        printed.add_section()
-    return printed
-
-
-def _cells(figures: Mapping[str, Any]) -> list[str]:
-    rates = [_text(figures[key]) for key in ("valid_rate", "validate_failure_rate", "execute_failure_rate")]
-    mix = " ".join(f"{name.split('_')[0]} {share:.0%}" for name, share in figures["action_mix"].items())
-    return [str(figures["episodes"]), _text(figures["rank"]), *rates, mix]
-
-
-def _text(estimate: Mapping[str, float] | None) -> str:
-    if estimate is None:
-        return "-"
-    return f"{estimate['mean']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
-
-
-def write_summary(summary: Mapping[str, Any], folder: Path) -> Path:
-    """Write summary.json and return its path."""
-    path = folder / "summary.json"
-    path.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
-    return path
+    with episode_progress(f"eval {name}", len(specs), keep) as on_episode:
+        asyncio.run(engine.run(policy, specs, on_episode))

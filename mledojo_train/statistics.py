@@ -7,6 +7,7 @@ tasks like these go?
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -136,6 +137,21 @@ def episodes_needed(
     quantiles = stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power)
     needed = 2 * quantiles**2 * np.mean(variances) / (len(variances) * gap**2)
     return max(2, int(np.ceil(needed)))
+
+
+def expected_best(values: Sequence[float], k: int) -> float:
+    """Return the expected best of `k` values drawn from these without putting back.
+
+    The estimator of pass@k (Chen et al. 2021, arXiv 2107.03374) for values in place of successes: each sorted
+    value is the best of C(i, k - 1) of the C(n, k) draws.
+
+    Raises:
+        ValueError: If k is not between 1 and the number of values.
+    """
+    if not 1 <= k <= len(values):
+        raise ValueError(f"The best of {k} of {len(values)} values; expected 1 to {len(values)}.")
+    ways = [math.comb(place, k - 1) for place in range(len(values))]
+    return sum(w * v for w, v in zip(ways, sorted(values), strict=True)) / math.comb(len(values), k)
 
 
 def difference(

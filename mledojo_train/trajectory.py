@@ -162,12 +162,12 @@ def read_trajectories(path: Path) -> Iterator[Trajectory]:
         try:
             yield Trajectory.from_json(line.decode("utf-8"))
         except ValueError as error:
-            if _is_cut(line):
+            if is_cut(line):
                 continue
             raise ConfigError(f"{path}, line {number}: {error}.") from error
 
 
-def _is_cut(line: bytes) -> bool:
+def is_cut(line: bytes) -> bool:
     """Whether a line is the beginning of a record and nothing else, as a crash leaves it."""
     return line.startswith(b'{"') and not line.rstrip().endswith(b"}")
 

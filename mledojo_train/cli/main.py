@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mledojo_env.errors import MLEDojoError
-from mledojo_train.cli import episodes, machine, serve, tasks
+from mledojo_train.cli import episodes, evaluation, machine, serve, tasks
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +20,8 @@ app.add_typer(tasks.app, name="tasks")
 app.command()(episodes.run)
 app.command()(episodes.play)
 app.command()(episodes.grade)
+app.command("eval")(evaluation.eval_)
+app.command()(evaluation.report)
 app.command()(machine.doctor)
 app.command()(serve.serve)
 
