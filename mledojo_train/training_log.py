@@ -51,7 +51,7 @@ class TrainingLog(ProgressCallback):
         if not state.is_world_process_zero or not logs:
             return
         with self._path.open("a") as file:
-            file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+            file.write(json.dumps({"step": state.global_step, "max_steps": state.max_steps, **logs}) + "\n")
         words = [text.format(float(logs[name])) for name, text in BRIEF.items() if name in logs]
         line = f"step {state.global_step}/{state.max_steps}  " + "  ".join(words)
         if words and self.training_bar is not None:

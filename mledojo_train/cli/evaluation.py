@@ -1,4 +1,4 @@
-"""`mledojo-train eval` and `report`: play policies, and look at what came of it."""
+"""`mledojo-train eval`, `report` and `watch`: play policies, and look at what comes of it."""
 
 from __future__ import annotations
 
@@ -100,3 +100,29 @@ def report(
     for note in [*source.clashes, *source.notes]:
         typer.echo(f"note: {note}", err=True)
     typer.echo(f"{page} ({page.stat().st_size / 1e6:.1f} MB), {', '.join(path.name for path in tables)}")
+
+
+def watch(
+    run: Annotated[Path, typer.Argument(help="The output_dir of a run: collect, GRPO or evaluation.")],
+    once: Annotated[bool, typer.Option("--once", help="Show it once, and end.")] = False,
+    every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = 2.0,
+) -> None:
+    """Show a running job: episodes, rank so far, failures, throughput, time left. Ends with the job."""
+    import time
+
+    from rich.console import Console
+    from rich.live import Live
+
+    from mledojo_train.watch import Watch
+
+    watched = Watch(run)
+    watched.look()
+    console = Console()
+    if once or watched.over:
+        console.print(watched.show())
+        return
+    with Live(watched.show(), console=console, auto_refresh=False) as live:
+        while not watched.over:
+            time.sleep(every)
+            watched.look()
+            live.update(watched.show(), refresh=True)

@@ -22,6 +22,7 @@ app.command()(episodes.play)
 app.command()(episodes.grade)
 app.command("eval")(evaluation.eval_)
 app.command()(evaluation.report)
+app.command()(evaluation.watch)
 app.command()(machine.doctor)
 app.command()(serve.serve)
 
