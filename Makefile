@@ -31,7 +31,7 @@ TIED := $(if $(shell command -v setpriv),setpriv --pdeathsig KILL)
 STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart quickstart-ci test check bench bench-sandbox soak-sandbox clean
+.PHONY: help install quickstart quickstart-ci evaluation test check bench bench-sandbox soak-sandbox clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
@@ -77,6 +77,11 @@ define headline
 @seconds=$$(($$(date +%s) - $(STARTED))); \
 	printf '\n=== %s  (%d:%02d since the start)\n' '$(strip $(1))' $$((seconds / 60)) $$((seconds % 60))
 endef
+
+# After the quickstart; a run that was stopped goes on where it was.
+evaluation: $(INSTALLED)  ## scripted agents and the quickstart's checkpoints on the whole benchmark, and a report
+	$(TIED) $(BIN)/python recipes/eval.py --config configs/eval/benchmark.yaml
+	$(BIN)/mledojo-train report runs/quickstart/benchmark
 
 # `pytest` and not `python -m pytest`: the latter puts the checkout on the path, before an installed wheel.
 test: $(INSTALLED)  ## the tests

@@ -25,7 +25,7 @@ def test_a_short_line_is_printed_and_every_figure_is_kept(
     log.on_train_end(arguments, state(), None)
     assert capsys.readouterr().out == "step 3/10  reward 0.500  valid 75%  entropy 0.123\n"
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert lines == [{"step": 3, **LOGS}, {"step": 4, "train_runtime": 1.5}]
+    assert lines == [{"step": 3, "max_steps": 10, **LOGS}, {"step": 4, "max_steps": 10, "train_runtime": 1.5}]
 
 
 def test_other_processes_say_and_write_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
