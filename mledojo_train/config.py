@@ -25,6 +25,7 @@ from mledojo_env.typed_yaml import parse_mapping, read_mapping
 from mledojo_train.generation import Sampling
 from mledojo_train.generation.vllm import VLLMOptions
 from mledojo_train.nano import NanoConfig
+from mledojo_train.policy.endpoint_options import EndpointOptions
 from mledojo_train.presets import with_preset
 from mledojo_train.rollout import EpisodeOptions
 
@@ -62,6 +63,7 @@ class CollectRun:
     action_format: str = "fenced"
     episode: EpisodeOptions = field(default_factory=EpisodeOptions)
     sampling: Sampling = field(default_factory=Sampling)
+    endpoint: EndpointOptions = field(default_factory=EndpointOptions)  # of policies openai:<model>
     max_tokens: int = 8192  # an episode, prompt and observations included
     sandbox: SandboxOptions = field(default_factory=SandboxOptions)
     cache_mb: int = 0  # bound on the results of executions that are kept to be used again; 0: none
@@ -117,6 +119,7 @@ class EvalRun:
     action_format: str = "fenced"
     episode: EpisodeOptions = field(default_factory=EpisodeOptions)
     sampling: Sampling = field(default_factory=Sampling)
+    endpoint: EndpointOptions = field(default_factory=EndpointOptions)  # of policies openai:<model>
     max_tokens: int = 8192
     sandbox: SandboxOptions = field(default_factory=SandboxOptions)
     cache_mb: int = 0  # bound on the results of executions that are kept to be used again; 0: none

@@ -6,7 +6,6 @@ killed loses the episodes in flight and nothing else.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import IO
@@ -18,7 +17,7 @@ from mledojo_train.policy import check_policy, load_policy
 from mledojo_train.protocol import Protocol, protocol_of, read_protocol
 from mledojo_train.results import FILE, Results, Row, episode_id, read_results, row
 from mledojo_train.rollout import EpisodeSpec, RolloutEngine, spread
-from mledojo_train.run import episode_progress, make_engine, open_sandbox, seed_everything
+from mledojo_train.run import episode_progress, make_engine, open_sandbox, play_all, seed_everything
 from mledojo_train.trajectory import Trajectory, TrajectoryWriter
 
 
@@ -101,7 +100,13 @@ def _play(
     results: IO[bytes],
 ) -> None:
     codec = make_codec(config.action_format)
-    policy = load_policy(config.policies[name], codec, config.sampling, max_tokens=config.max_tokens)
+    policy = load_policy(
+        config.policies[name],
+        codec,
+        config.sampling,
+        max_tokens=config.max_tokens,
+        endpoint=config.endpoint,
+    )
     seed_everything(config.seed)
 
     def keep(trajectory: Trajectory) -> None:
@@ -114,4 +119,4 @@ def _play(
         results.flush()
 
     with episode_progress(f"eval {name}", len(specs), keep) as on_episode:
-        asyncio.run(engine.run(policy, specs, on_episode))
+        play_all(engine, policy, specs, on_episode)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from mledojo_env import MLEDojoEnv, Observation, Task, load_task
 from mledojo_env.actions import Action
-from mledojo_env.errors import ConfigError, GradingError, SandboxError, SandboxUnavailable
+from mledojo_env.errors import ConfigError, GenerationError, GradingError, SandboxError, SandboxUnavailable
 from mledojo_env.execution_cache import ExecutionCache
 from mledojo_env.sandbox.base import Sandbox
 from mledojo_train.codec import Codec
@@ -176,7 +176,7 @@ class RolloutEngine:
             trajectory.truncated, trajectory.stop_reason = True, "deadline"
         except SandboxUnavailable:
             raise
-        except (SandboxError, GradingError) as error:
+        except (SandboxError, GradingError, GenerationError) as error:
             trajectory.error = f"{type(error).__name__}: {error}"
             trajectory.stop_reason, trajectory.reward = "error", None
         finally:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import random
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from mledojo_env.sandbox.base import Sandbox
 from mledojo_train.codec import make_codec
 from mledojo_train.config import CollectRun, EvalRun, GRPORun, SandboxOptions, config_hash
 from mledojo_train.gate import GateSettings
-from mledojo_train.rollout import RolloutEngine
+from mledojo_train.policy.base import Policy
+from mledojo_train.rollout import EpisodeSpec, RolloutEngine
 from mledojo_train.trajectory import Trajectory
 
 INTERRUPTED = 130
@@ -116,6 +118,23 @@ def make_engine(config: CollectRun | GRPORun | EvalRun, sandbox: Sandbox) -> Rol
         cache=ExecutionCache(max_mb=config.cache_mb) if config.cache_mb else None,
         config_hash=config_hash(config),
     )
+
+
+def play_all(
+    engine: RolloutEngine,
+    policy: Policy,
+    specs: Sequence[EpisodeSpec],
+    on_episode: Callable[[Trajectory], None] | None = None,
+) -> list[Trajectory]:
+    """Play every spec, as `RolloutEngine.run`, and release the policy."""
+
+    async def play() -> list[Trajectory]:
+        try:
+            return await engine.run(policy, specs, on_episode)
+        finally:
+            await policy.aclose()
+
+    return asyncio.run(play())
 
 
 def _make_sandbox(options: SandboxOptions) -> Sandbox:

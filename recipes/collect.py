@@ -5,14 +5,13 @@ python recipes/collect.py --config configs/collect/quickstart.yaml
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from mledojo_train.codec import make_codec
 from mledojo_train.config import CollectRun, expand_tasks, parse_command_line, save_resolved
 from mledojo_train.policy import check_policy, load_policy
 from mledojo_train.rollout import EpisodeSpec, spread
-from mledojo_train.run import episode_progress, make_engine, open_sandbox, recipe
+from mledojo_train.run import episode_progress, make_engine, open_sandbox, play_all, recipe
 from mledojo_train.trajectory import TrajectoryWriter, read_trajectories
 
 
@@ -30,12 +29,14 @@ def main() -> None:
     with open_sandbox(config.sandbox) as sandbox, TrajectoryWriter(path) as writer:
         engine = make_engine(config, sandbox)
         for name in config.policies:
-            policy = load_policy(name, codec, config.sampling, max_tokens=config.max_tokens)
+            policy = load_policy(
+                name, codec, config.sampling, max_tokens=config.max_tokens, endpoint=config.endpoint
+            )
             todo: list[EpisodeSpec] = [
                 s for s in specs if (policy.name, engine.task(s.task).id, s.seed) not in done
             ]
             with episode_progress(f"collect {name}", len(todo), writer.write) as on_episode:
-                asyncio.run(engine.run(policy, todo, on_episode))
+                play_all(engine, policy, todo, on_episode)
     episodes = list(read_trajectories(path))
     valid = sum(t.valid for t in episodes) / len(episodes)
     rank = sum(t.rank for t in episodes) / len(episodes)

@@ -72,7 +72,7 @@ def run(
 
 def play(
     task: TaskArgument,
-    policy: Annotated[str, typer.Option(help="scripted:<skill> or local:<path>[+adapter].")],
+    policy: Annotated[str, typer.Option(help="scripted:<skill>, local:<path>[+adapter] or openai:<model>.")],
     steps: Annotated[int, typer.Option(help="Steps of the episode.", min=1)] = 6,
     seed: Annotated[int, typer.Option(help="Seed of the episode.")] = 0,
     prompt: Annotated[str, typer.Option(help="full or brief (what nano was trained on).")] = "full",
@@ -87,7 +87,7 @@ def play(
     from mledojo_train.config import SandboxOptions
     from mledojo_train.policy import load_policy
     from mledojo_train.rollout import EpisodeOptions, EpisodeSpec, RolloutEngine
-    from mledojo_train.run import open_sandbox
+    from mledojo_train.run import open_sandbox, play_all
 
     options = parse_mapping({"max_steps": steps, "prompt_style": prompt}, EpisodeOptions, "the command line")
     task = load_task(task, tasks_path=tasks_path or ()).id
@@ -98,7 +98,7 @@ def play(
     actor = load_policy(policy, codec)
     with open_sandbox(SandboxOptions()) as sandbox:
         engine = RolloutEngine(sandbox, codec, options)
-        episode = asyncio.run(engine.run(actor, [EpisodeSpec(task, seed)]))[0]
+        episode = play_all(engine, actor, [EpisodeSpec(task, seed)])[0]
     if as_json:
         typer.echo(episode.to_json())
         return

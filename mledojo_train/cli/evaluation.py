@@ -13,7 +13,7 @@ from mledojo_env.errors import ConfigError
 def eval_(
     policy: Annotated[
         list[str] | None,
-        typer.Option(help="scripted:<skill> or local:<path>[+adapter], or name=spec; may be repeated."),
+        typer.Option(help="[name=]scripted:<skill>, local:<path>[+adapter] or openai:<model>."),
     ] = None,
     split: Annotated[list[str] | None, typer.Option(help="Splits or task ids; may be repeated.")] = None,
     episodes: Annotated[int | None, typer.Option(help="Episodes of each policy on each task.", min=1)] = None,

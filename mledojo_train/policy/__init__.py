@@ -1,4 +1,4 @@
-"""Policies by name: `scripted:<skill>` and `local:<path>[+adapter]`."""
+"""Policies by name: `scripted:<skill>`, `local:<path>[+adapter]` and `openai:<model>`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from mledojo_env.errors import ConfigError, did_you_mean
 from mledojo_train.codec import Codec
 from mledojo_train.policy.base import Actor, Policy, Reply, TokenRecord
 from mledojo_train.policy.checkpoint import check_model_path
+from mledojo_train.policy.endpoint_options import EndpointOptions
 from mledojo_train.policy.scripted import SKILLS, ScriptedPolicy
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SKILLS",
     "Actor",
+    "EndpointOptions",
     "Policy",
     "Reply",
     "ScriptedPolicy",
@@ -24,19 +26,26 @@ __all__ = [
     "load_policy",
 ]
 
-KINDS = ("scripted", "local")
+KINDS = ("scripted", "local", "openai")
 
 
 def load_policy(
-    spec: str, codec: Codec, sampling: Sampling | None = None, *, max_tokens: int = 8192
+    spec: str,
+    codec: Codec,
+    sampling: Sampling | None = None,
+    *,
+    max_tokens: int = 8192,
+    endpoint: EndpointOptions | None = None,
 ) -> Policy:
     """Return the policy that a spec names.
 
     Args:
-        spec: `scripted:<skill>`, `local:<folder or hub name>` or `local:<model>+<adapter folder>`.
+        spec: `scripted:<skill>`, `local:<folder or hub name>`, `local:<model>+<adapter folder>` or
+            `openai:<model>`.
         codec: The action format that it writes.
         sampling: How a model's tokens are drawn; scripted policies have no use for it.
         max_tokens: Token budget of an episode, prompt and observations included.
+        endpoint: Where an `openai:` model is, and what it may cost.
 
     Raises:
         ConfigError: If the kind, skill or model is unknown; names the nearest.
@@ -46,12 +55,24 @@ def load_policy(
     if kind == "scripted":
         return ScriptedPolicy(rest, codec)
     from mledojo_train.generation import Sampling
+
+    sampling = sampling or Sampling()
+    if kind == "openai":
+        from mledojo_train.policy.endpoint import EndpointPolicy
+
+        return EndpointPolicy(
+            spec,
+            rest,
+            codec,
+            endpoint or EndpointOptions(),
+            temperature=sampling.temperature,
+            max_new_tokens=sampling.max_new_tokens,
+            max_tokens=max_tokens,
+        )
     from mledojo_train.policy.local import load_policy_model
 
     path, _, adapter = rest.partition("+")
-    return load_policy_model(
-        spec, path, codec, sampling or Sampling(), adapter=adapter or None, max_tokens=max_tokens
-    )
+    return load_policy_model(spec, path, codec, sampling, adapter=adapter or None, max_tokens=max_tokens)
 
 
 def check_policy(spec: str) -> None:
@@ -66,8 +87,12 @@ def check_policy(spec: str) -> None:
     elif kind == "local" and rest:
         for place in filter(None, rest.partition("+")[::2]):
             check_model_path(place)
+    elif kind == "openai" and rest:
+        from mledojo_train.policy.endpoint import check_client
+
+        check_client()
     else:
         raise ConfigError(
-            f"Unknown policy {spec!r}; expected scripted:<skill> or local:<path>[+adapter]."
+            f"Unknown policy {spec!r}; expected scripted:<skill>, local:<path>[+adapter] or openai:<model>."
             f"{did_you_mean(kind, KINDS)}"
         )

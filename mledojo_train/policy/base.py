@@ -62,3 +62,7 @@ class Policy(Protocol):
     def start(self, task: Task, conversation: list[Message], seed: int) -> Actor:
         """Return an actor for an episode that opens with `conversation` (system and user messages)."""
         ...
+
+    async def aclose(self) -> None:
+        """Release what the policy holds: threads, connections."""
+        ...

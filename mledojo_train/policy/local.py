@@ -47,7 +47,7 @@ class ModelPolicy:
         tokens = ConversationTokens(self._tokenizer, conversation, self._codec.tools)
         return ModelActor(self._generator, self._codec, tokens, self._max_new_tokens, self._max_tokens)
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Release the generator's thread, where this policy owns it."""
         if self._on_close:
             self._on_close()

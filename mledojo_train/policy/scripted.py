@@ -53,6 +53,9 @@ class ScriptedPolicy:
         """Return an actor whose plans depend on the task's id, domain and submission, and on `seed`."""
         return ScriptedActor(self._skill, task, self._codec, random.Random(f"{self.name}/{task.id}/{seed}"))
 
+    async def aclose(self) -> None:
+        """Do nothing: a script holds nothing."""
+
 
 class ScriptedActor:
     """One episode of a scripted agent: ask, validate, execute, repair what failed, try something else."""
