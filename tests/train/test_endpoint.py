@@ -1,4 +1,4 @@
-"""Policies `openai:<model>` against an endpoint on loopback that misbehaves in every way that a test asks for."""
+"""Policies `openai:<model>` against an endpoint on loopback that misbehaves as a test asks it to."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def test_native_tool_calls(stream: bool) -> None:
     arguments = '{"code": "print(1)", "final": true}'
     answer: Any = completion(None, finish="tool_calls", tool_calls=[call("execute_code", arguments, "c7")])
     if stream:
-        answer = chunks([{"tool_calls": [call("execute_code", arguments[:9], "c7") | {"index": 0}]},
-                         {"tool_calls": [{"index": 0, "function": {"arguments": arguments[9:]}}]}])  # fmt: skip
+        first = {"tool_calls": [call("execute_code", arguments[:9], "c7") | {"index": 0}]}
+        answer = chunks([first, {"tool_calls": [{"index": 0, "function": {"arguments": arguments[9:]}}]}])
     with FakeOpenAI(answer) as fake:
         reply, _ = act(policy(fake, tools=True, stream=stream), 2)
     assert reply.action == Action(ActionName.EXECUTE_CODE, "print(1)", final=True)
@@ -184,7 +184,7 @@ def test_retry_after_is_kept_to() -> None:
 def test_an_endpoint_that_hangs_is_given_up_on() -> None:
     with (
         FakeOpenAI(20.0) as fake,
-        pytest.raises(GenerationError, match="failed 2 times.*no answer within 0.2 s"),
+        pytest.raises(GenerationError, match=r"failed 2 times.*no answer within 0\.2 s"),
     ):
         act(policy(fake, timeout_s=0.2, max_retries=1))
 
@@ -193,7 +193,7 @@ def test_one_that_keeps_failing_is_an_error_of_ours_without_the_key() -> None:
     said = (500, {"error": {"message": f"your key {KEY} broke us"}}, {})
     with (
         FakeOpenAI(said) as fake,
-        pytest.raises(GenerationError, match="failed 3 times.*500.*\\[key\\]") as caught,
+        pytest.raises(GenerationError, match=r"failed 3 times.*500.*\[key\]") as caught,
     ):
         act(policy(fake, max_retries=2))
     assert KEY not in str(caught.value) and fake.url.removesuffix("/v1") in str(caught.value)
@@ -251,8 +251,12 @@ def test_a_budget_of_money_needs_a_price(tmp_path: Path) -> None:
 def test_prices_are_known_or_said_to_be_unknown(tmp_path: Path) -> None:
     assert price_of("gpt-4o-mini", None) == Price(0.15, 0.6, 0.075)
     assert price_of("a-model-of-tomorrow", None) is None
-    for text, found in (("models: {m: {inputt: 1}}", "expected input"), ("models: {m: {input: -1, output: 1}}", "or more"),
-                        ("models: [", "Cannot read")):  # fmt: skip
+    wrong = {
+        "models: {m: {inputt: 1}}": "expected input",
+        "models: {m: {input: -1, output: 1}}": "or more",
+        "models: [": "Cannot read",
+    }
+    for text, found in wrong.items():
         (tmp_path / "p.yaml").write_text(text)
         with pytest.raises(ConfigError, match=found):
             price_of("m", str(tmp_path / "p.yaml"))

@@ -19,6 +19,8 @@ import torch
 
 from mledojo_env.errors import ConfigError
 from mledojo_train.codec import FencedCodec
+from mledojo_train.config import EvalRun, parse_command_line
+from mledojo_train.evaluate import evaluate
 from mledojo_train.generation import Completion, Sampling, StopRule
 from mledojo_train.generation.vllm import VLLMGenerator, VLLMOptions, save_adapter
 from mledojo_train.nano import NanoConfig, make_nano
@@ -265,3 +267,24 @@ async def test_a_server_that_is_killed_costs_retries_and_gets_its_adapter_when_i
     for prompt, found in zip(prompts, await ask(made, prompts, 24), strict=True):
         check_logprobs(model, prompt, found)
     await made.aclose()
+
+
+def test_a_served_model_plays_an_evaluation(servers: list[VLLM], model_folder: Path, tmp_path: Path) -> None:
+    words = ["--output_dir", str(tmp_path), "--tasks", "[offline/scorecard-earnings]", "--episodes", "2"]
+    words += ["--policies.served", f"openai:{model_folder}", "--endpoint.base_url", f"{servers[0].url}/v1"]
+    words += [
+        "--episode.max_steps",
+        "2",
+        "--episode.prompt_style",
+        "brief",
+        "--sampling.max_new_tokens",
+        "24",
+    ]
+    words += ["--episode.max_feedback_chars", "100", "--max_tokens", "900"]
+    results = evaluate(parse_command_line(EvalRun, words))
+    assert [row["broken"] for row in results.rows] == [False, False]
+    episodes = list(read_trajectories(tmp_path / "trajectories.jsonl"))
+    assert all(
+        step.prompt_tokens > 0 and 0 < step.completion_tokens <= 24 for e in episodes for step in e.steps
+    )
+    assert all(len(episode.steps) == 2 for episode in episodes)
