@@ -5,8 +5,11 @@ accelerate launch recipes/grpo.py --config configs/grpo/quickstart.yaml
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mledojo_train import grpo
 from mledojo_train.config import GRPORun, expand_tasks, parse_command_line, save_resolved
+from mledojo_train.model_card import write_card
 from mledojo_train.policy.local import load_model
 from mledojo_train.run import check_writable, make_engine, open_sandbox, process_index, recipe
 from mledojo_train.trajectory import TrajectoryWriter
@@ -31,6 +34,8 @@ def main() -> None:
         rollouts.close()
     if trainer.is_world_process_zero():
         save_resolved(config, config.output_dir)
+        base = config.model_name_or_path
+        write_card(Path(config.output_dir), method="GRPO", base_model=base, data=config.tasks, config=config)
         print(f"{config.output_dir}: {trainer.state.global_step} steps of GRPO")
 
 
