@@ -123,6 +123,7 @@ class EvalRun:
     max_tokens: int = 8192
     sandbox: SandboxOptions = field(default_factory=SandboxOptions)
     cache_mb: int = 0  # bound on the results of executions that are kept to be used again; 0: none
+    report_to: list[str] = field(default_factory=list)  # tensorboard, wandb, trackio ...
 
 
 def parse_command_line(model: type[Run], arguments: Sequence[str] | None = None) -> Run:

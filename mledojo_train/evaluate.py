@@ -18,6 +18,7 @@ from mledojo_train.protocol import Protocol, protocol_of, read_protocol
 from mledojo_train.results import FILE, Results, Row, episode_id, read_results, row
 from mledojo_train.rollout import EpisodeSpec, RolloutEngine, spread
 from mledojo_train.run import episode_progress, make_engine, open_sandbox, play_all, seed_everything
+from mledojo_train.trackers import Tracked, trackers
 from mledojo_train.trajectory import Trajectory, TrajectoryWriter
 
 
@@ -51,11 +52,12 @@ def evaluate(config: EvalRun) -> Results:
         with (
             TrajectoryWriter(folder / "trajectories.jsonl") as writer,
             (folder / FILE).open("a+b") as results,
+            trackers(config.report_to, folder, config) as tracked,
         ):
             _end_cut_line(results)
             for name, missing in todo.items():
                 if missing:
-                    _play(config, engine, name, missing, writer, results)
+                    _play(config, engine, name, missing, writer, results, tracked)
     return read_results(folder)
 
 
@@ -98,6 +100,7 @@ def _play(
     specs: list[EpisodeSpec],
     writer: TrajectoryWriter,
     results: IO[bytes],
+    tracked: Tracked,
 ) -> None:
     codec = make_codec(config.action_format)
     policy = load_policy(
@@ -117,6 +120,7 @@ def _play(
         line: Row = row(name, task.domain, board.kind if board else None, trajectory)
         results.write(json.dumps(line, allow_nan=False).encode() + b"\n")
         results.flush()
+        tracked.add(line)
 
     with episode_progress(f"eval {name}", len(specs), keep) as on_episode:
         play_all(engine, policy, specs, on_episode)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mledojo_env.errors import MLEDojoError
-from mledojo_train.cli import episodes, evaluation, machine, serve, tasks
+from mledojo_train.cli import episodes, evaluation, machine, serve, tasks, trajectories
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +17,7 @@ app = typer.Typer(
     help="Tasks, scripts, episodes and grading of mledojo-train. Training: see recipes/ and --help of each.",
 )
 app.add_typer(tasks.app, name="tasks")
+app.add_typer(trajectories.app, name="trajectories")
 app.command()(episodes.run)
 app.command()(episodes.play)
 app.command()(episodes.grade)
