@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,11 @@ def load(runs: Sequence[Path], *, force: bool = False) -> Source:
         source.rows += [row | {"run": name} for row in results.rows]
     if not any(not row["broken"] for row in source.rows):
         source.notes.append("no episode to tell of: nothing was played, or every episode broke")
+    played = Counter((row["policy"], row["task"]) for row in source.rows if not row["broken"])
+    if played and min(played.values()) < 2:
+        source.notes.append(
+            "some tasks were played once by some policy: how much chance there is in that is not known"
+        )
     source.clashes = _clashes(source.protocols)
     if source.clashes and not force:
         raise ConfigError(

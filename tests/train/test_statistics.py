@@ -1,7 +1,16 @@
+import itertools
+
 import numpy as np
 import pytest
 
-from mledojo_train.statistics import compare, difference, episodes_needed, stratified_mean, task_mean
+from mledojo_train.statistics import (
+    compare,
+    difference,
+    episodes_needed,
+    expected_best,
+    stratified_mean,
+    task_mean,
+)
 
 
 def test_every_task_weighs_the_same_however_many_episodes_it_has() -> None:
@@ -108,3 +117,12 @@ def test_what_cannot_be_planned_is_said() -> None:
     assert episodes_needed({"a": [1.0, 1.0]}, 0.1) == 2
     with pytest.raises(ValueError, match="more than 0"):
         episodes_needed({"a": [1.0, 2.0]}, 0.0)
+
+
+def test_the_best_of_k_is_the_mean_over_all_draws() -> None:
+    values = [0.3, 0.1, 0.9, 0.3]
+    for k in (1, 2, 3, 4):
+        draws = [max(draw) for draw in itertools.combinations(values, k)]
+        assert expected_best(values, k) == pytest.approx(sum(draws) / len(draws))
+    with pytest.raises(ValueError, match="best of 5 of 4"):
+        expected_best(values, 5)
