@@ -121,14 +121,15 @@ def _domains(summary: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _curves(policies: Mapping[str, Any]) -> dict[str, Any] | None:
-    values = [
-        {"policy": name, "step": step, "rank": rank}
-        for name, figures in policies.items()
-        for step, rank in enumerate(figures["all"]["curve"], 1)
-    ]
-    if not values:
+    last = max((len(figures["all"]["curve"]) for figures in policies.values()), default=0)
+    if not last:
         return None
-    last = max(value["step"] for value in values)
+    values = [
+        {"policy": name, "step": step, "rank": curve[min(step, len(curve)) - 1]}  # who ended keeps their rank
+        for name, curve in ((name, figures["all"]["curve"]) for name, figures in policies.items())
+        if curve
+        for step in range(1, last + 1)
+    ]
     ticks = list(range(1, last + 1, max(1, last // 10)))
     return {
         "data": {"values": values},
