@@ -38,6 +38,7 @@ _CONFIG = {
         "orient": "bottom",
         "columns": 2,
         "labelLimit": 190,
+        "columnPadding": 28,
         "labelFontSize": 12,
     },
 }
@@ -183,7 +184,7 @@ def _mix(policies: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _errors(policies: Mapping[str, Any], most: int = 8) -> list[dict[str, Any]]:
+def _errors(policies: Mapping[str, Any], most: int = 7) -> list[dict[str, Any]]:
     """Return the commonest failures as shares of all steps; the rest is summed up."""
     total: dict[str, int] = {}
     for figures in policies.values():
