@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -92,3 +95,27 @@ def test_presets_parse_and_give_way_to_what_is_set() -> None:
         assert run.episodes == PRESETS[name]["episodes"]
     with pytest.raises(ConfigError, match="dojo"):
         parse_command_line(EvalRun, ["--output_dir", "x", "--preset", "dojjo"])
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_loses_the_episodes_in_flight_and_no_more(tmp_path: Path) -> None:
+    words = ["--policy", "mixed=scripted:mixed", "--split", TASK, "--episodes", "6"]
+    words += ["--output-dir", str(tmp_path / "run")]
+    command = [sys.executable, "-c", "from mledojo_train.cli import main; main()", "eval", *words]
+    results = tmp_path / "run" / FILE
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (results.exists() and results.read_bytes().count(b"\n") >= 2):
+        assert first.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    first.kill()
+    first.wait()
+    kept = [r["id"] for r in read_results(tmp_path / "run").rows]
+    assert len(kept) >= 2
+    second = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert (
+        f"{len(kept)} episodes are there already; {6 - len(kept)} to play" in second.stdout or len(kept) == 6
+    )
+    found = read_results(tmp_path / "run")
+    assert [r["id"] for r in found.rows][: len(kept)] == kept and len(found.rows) == 6
+    assert not any("repeated" in note for note in found.notes)
