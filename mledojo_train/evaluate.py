@@ -13,6 +13,7 @@ from typing import IO
 from mledojo_env.errors import ConfigError
 from mledojo_train.codec import make_codec
 from mledojo_train.config import EvalRun, expand_tasks, save_resolved
+from mledojo_train.jsonl import end_cut_line
 from mledojo_train.policy import check_policy, load_policy
 from mledojo_train.protocol import Protocol, protocol_of, read_protocol
 from mledojo_train.results import FILE, Results, Row, episode_id, read_results, row
@@ -54,7 +55,7 @@ def evaluate(config: EvalRun) -> Results:
             (folder / FILE).open("a+b") as results,
             trackers(config.report_to, folder, config) as tracked,
         ):
-            _end_cut_line(results)
+            end_cut_line(results)
             for name, missing in todo.items():
                 if missing:
                     _play(config, engine, name, missing, writer, results, tracked)
@@ -83,14 +84,6 @@ def _go_on(folder: Path, protocol: Protocol) -> set[str]:
             "Choose another output_dir, or remove it."
         )
     return {found["id"] for found in read_results(folder).rows if not found["broken"] and "id" in found}
-
-
-def _end_cut_line(file: IO[bytes]) -> None:
-    """Keep a line that an earlier crash cut from swallowing the next row."""
-    if file.seek(0, 2):
-        file.seek(-1, 2)
-        if file.read(1) != b"\n":
-            file.write(b"\n")
 
 
 def _play(

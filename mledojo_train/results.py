@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mledojo_env.errors import ConfigError
-from mledojo_train.trajectory import Step, Trajectory, is_cut
+from mledojo_train.jsonl import is_cut
+from mledojo_train.trajectory import Step, Trajectory
 
 Row = dict[str, Any]
 

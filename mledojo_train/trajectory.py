@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Self
 
 from mledojo_env.errors import ConfigError
 from mledojo_train.codec import Message
+from mledojo_train.jsonl import end_cut_line, is_cut
 
 SCHEMA_VERSION = 2
 _READ = (1, 2)  # what version 2 added to 1 has defaults
@@ -117,14 +117,7 @@ class TrajectoryWriter:
             self._file = path.open("a+b")
         except OSError as error:
             raise ConfigError(f"Cannot write {path}: {error.strerror}. Choose another output_dir.") from error
-        self._end_cut_line()
-
-    def _end_cut_line(self) -> None:
-        """Keep a line that an earlier crash cut from swallowing the next record."""
-        if self._file.seek(0, os.SEEK_END):
-            self._file.seek(-1, os.SEEK_END)
-            if self._file.read(1) != b"\n":
-                self._file.write(b"\n")
+        end_cut_line(self._file)
 
     def write(self, trajectory: Trajectory) -> None:
         """Append one episode."""
@@ -165,11 +158,6 @@ def read_trajectories(path: Path) -> Iterator[Trajectory]:
             if is_cut(line):
                 continue
             raise ConfigError(f"{path}, line {number}: {error}.") from error
-
-
-def is_cut(line: bytes) -> bool:
-    """Whether a line is the beginning of a record and nothing else, as a crash leaves it."""
-    return line.startswith(b'{"') and not line.rstrip().endswith(b"}")
 
 
 def to_conversations(trajectories: Iterable[Trajectory]) -> Iterator[dict[str, list[Message]]]:
