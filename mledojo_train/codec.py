@@ -192,7 +192,7 @@ class ToolCallCodec:
             return MalformedAction(f"found {found} in the reply; expected exactly one.")
         try:
             call = json.loads(calls[0])
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             return MalformedAction(f"the tool call is not valid JSON: {error}.")
         return self.from_call(call)
 
@@ -209,7 +209,7 @@ class ToolCallCodec:
         if isinstance(arguments, str):
             try:
                 arguments = json.loads(arguments)
-            except (json.JSONDecodeError, RecursionError):
+            except (ValueError, RecursionError):
                 arguments = None
         if not isinstance(arguments, Mapping):
             return MalformedAction(f"the arguments of {name} are not a JSON object.")

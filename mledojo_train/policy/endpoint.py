@@ -29,6 +29,7 @@ from mledojo_train.policy.endpoint_options import EndpointOptions, price_of
 _FIRST_WAIT_S = 0.5  # before the first retry at most; twice as long before each further one
 _AGAIN = (408, 409, 425, 429)  # statuses that another try may not give, as may all from 500 on
 _SHOWN = 300  # characters of what an endpoint said
+_CHARS = 3  # of a token, where an endpoint does not count: rather too few
 _THOUGHT = re.compile(r"\A\s*<think>(.*?)</think>\s*", re.DOTALL)
 
 
@@ -43,6 +44,7 @@ class Answer:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    is_counted: bool = False  # whether the endpoint told how many
 
 
 class EndpointPolicy:
@@ -113,13 +115,19 @@ class EndpointPolicy:
         """Return the answer to a conversation, of at most `room` tokens, and what it cost.
 
         Raises:
-            ConfigError: If the key or the model is refused.
+            ConfigError: If the key or the model is refused, or there is no quota left.
             GenerationError: If the endpoint keeps failing.
         """
         if self._places is None:
             self._places = asyncio.Semaphore(self.options.max_concurrent)
         async with self._places:
             answer = await self._try(messages, room)
+        if not answer.is_counted:  # for the budgets only: what is told is what was counted
+            said = [str(message.get("content") or "") for message in messages]
+            guess = (sum(map(len, [*said, answer.text, answer.reasoning])) + _CHARS - 1) // _CHARS
+            self.spent_tokens += guess
+            self.spent_usd += self.price.of(guess, 0, 0) if self.price else 0.0
+            return answer, None
         self.spent_tokens += answer.prompt_tokens + answer.completion_tokens
         if self.price is None:
             return answer, None
@@ -141,6 +149,10 @@ class EndpointPolicy:
                     continue
                 if status in (401, 403, 404):
                     raise self._refused(status, error) from None
+                if error.code == "insufficient_quota":
+                    raise ConfigError(f"{self._where()} says that the account has no quota left.") from None
+                if error.code == "context_length_exceeded":
+                    raise _TooLong from None
                 problem = self._said(f"{status}: {_text(error)}")
                 if status not in _AGAIN and status < 500:
                     raise GenerationError(f"{self._where()} refused a request with {problem}") from None
@@ -241,7 +253,10 @@ class EndpointActor:
             empty: Message = {"role": "assistant", "content": ""}
             return Reply(empty, policy.codec.parse(""), out_of_tokens=True)
         began = time.monotonic()
-        answer, cost = await policy.ask(self._messages, room)
+        try:
+            answer, cost = await policy.ask(self._messages, room)
+        except _TooLong:
+            return Reply({"role": "assistant", "content": ""}, policy.codec.parse(""), out_of_tokens=True)
         seconds = time.monotonic() - began
         self._length = answer.prompt_tokens + answer.completion_tokens
         message, action = self._read(answer)
@@ -306,6 +321,10 @@ class EndpointActor:
         return MalformedAction(f"the reply was cut after {answer.completion_tokens} tokens; write less.")
 
 
+class _TooLong(Exception):
+    """The conversation has outgrown the model."""
+
+
 class _NotAnAnswer(Exception):
     """What came back is not a chat completion."""
 
@@ -364,6 +383,7 @@ def _fill(answer: Answer, text: str, reasoning: str, usage: Any) -> None:
         text, reasoning = text[thought.end() :], "\n".join(filter(None, [reasoning, thought[1].strip()]))
     answer.text, answer.reasoning = text, reasoning
     if usage is not None:
+        answer.is_counted = True
         answer.prompt_tokens = int(usage.prompt_tokens or 0)
         answer.completion_tokens = int(usage.completion_tokens or 0)
         details = getattr(usage, "prompt_tokens_details", None)

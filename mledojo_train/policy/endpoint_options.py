@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import ConfigDict
@@ -39,6 +41,17 @@ class EndpointOptions:
         for name in ("max_concurrent", "timeout_s", "longest_wait_s"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected more than 0.")
+        if not re.fullmatch("[A-Z_][A-Z0-9_]*", self.api_key_env):  # not shown: it may be the key itself
+            raise ValueError(
+                "api_key_env is no name of a variable: expected capitals, such as OPENAI_API_KEY. The key "
+                "itself belongs in the environment; a configuration is saved beside the results."
+            )
+        parts = urlsplit(self.base_url or "")
+        if parts.username or parts.password or parts.query:
+            raise ValueError(
+                "base_url holds a user, a password or a query, and would be saved beside the results: give "
+                "the address alone, and the key through api_key_env."
+            )
         if self.max_retries < 0:
             raise ValueError(f"max_retries is {self.max_retries}; expected 0 or more.")
 

@@ -93,6 +93,7 @@ def test_tool_calls(reply: str, expected: Action) -> None:
         ("no call", "no tool call"),
         ("<tool_call>{}</tool_call><tool_call>{}</tool_call>", "2 tool calls"),
         ("<tool_call>{'name': 1}</tool_call>", "not valid JSON"),
+        (f"<tool_call>{'1' * 5000}</tool_call>", "not valid JSON"),
         ("<tool_call>[1]</tool_call>", "object"),
         ('<tool_call>{"name": "run", "arguments": {}}</tool_call>', "unknown tool 'run'"),
         (

@@ -211,6 +211,33 @@ def test_a_refused_key_or_model_ends_at_once(status: int, found: str) -> None:
         assert len(fake.requests) == 1 and KEY not in str(caught.value)
 
 
+def test_no_quota_ends_the_run_and_a_full_context_the_episode() -> None:
+    quota = (429, {"error": {"message": "no money", "code": "insufficient_quota"}}, {})
+    with FakeOpenAI(quota) as fake, pytest.raises(ConfigError, match="no quota left"):
+        act(policy(fake))
+    full = (400, {"error": {"message": "too long", "code": "context_length_exceeded"}}, {})
+    with FakeOpenAI(full) as fake:
+        assert act(policy(fake))[0].out_of_tokens
+
+
+@pytest.mark.parametrize("options", [{"api_key_env": KEY}, {"base_url": f"https://u:{KEY}@x/v1"}])
+def test_a_key_in_the_configuration_is_refused_and_not_shown(options: dict[str, str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_command_line(
+            EvalRun, ["--output_dir", "x", *(w for k, v in options.items() for w in (f"--endpoint.{k}", v))]
+        )
+    assert KEY not in str(caught.value)
+
+
+def test_an_endpoint_that_counts_no_tokens_is_kept_within_the_budget() -> None:
+    answer = completion(RESET)
+    del answer["usage"]
+    with FakeOpenAI(answer) as fake:
+        replies = act(policy(fake, budget_tokens=10), 4)
+    assert (replies[0].completion_tokens, replies[0].cost) == (0, None)
+    assert replies[-1].out_of_tokens
+
+
 def test_fields_that_a_model_does_not_take_are_left_out() -> None:
     def answer(body: dict[str, Any]) -> Any:
         for name, problem in (
